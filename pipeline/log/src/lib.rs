@@ -1,0 +1,54 @@
+//! The log: topics, partitions, offsets, atomic appends. The truth of which everything else is a cache.
+//!
+//! One trait, three homes: in memory (simulator, tests), embedded on RocksDB (`rollcall dev`, the edge), and
+//! Kafka (a later crate). `conformance` is the suite that all of them pass.
+
+mod clock;
+mod embedded;
+mod error;
+mod memory;
+mod record;
+
+pub mod conformance;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use embedded::{EmbeddedLog, EmbeddedOptions};
+pub use error::Error;
+pub use memory::MemoryLog;
+pub use record::{Append, NewRecord, OffsetRange, Position, ReadLimit, Stored};
+
+use futures::future::BoxFuture;
+use rollcall_model::Topic;
+use tokio::sync::watch;
+
+/// A set of partitioned topics with atomic appends.
+pub trait Log: Send + Sync + 'static {
+    /// How many partitions `topic` has.
+    fn partitions(&self, topic: Topic) -> u32;
+
+    /// Appends records and positions as one: all of it is durable and visible when the future is done, or
+    /// nothing ever is. Gives the offset of each record, in order. Appends of one caller that waits for
+    /// nothing still happen in the order of the calls.
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Vec<u64>, Error>>;
+
+    /// Records from offset `from` on, in offset order (a compacted topic has gaps); empty at the end.
+    ///
+    /// Errors: [`Error::OutOfRange`] when `from` lies before the first offset kept. Gives at least one record
+    /// when there is one, however small `limit.bytes` is.
+    fn read(
+        &self,
+        topic: Topic,
+        partition: u32,
+        from: u64,
+        limit: ReadLimit,
+    ) -> Result<Vec<Stored>, Error>;
+
+    /// First offset kept and the next one to be written.
+    fn offsets(&self, topic: Topic, partition: u32) -> Result<OffsetRange, Error>;
+
+    /// The position that `group` committed; `None` when it never did.
+    fn position(&self, group: &str, topic: Topic, partition: u32) -> Result<Option<u64>, Error>;
+
+    /// Changes whenever something was appended: wait on it instead of polling.
+    fn appended(&self) -> watch::Receiver<u64>;
+}

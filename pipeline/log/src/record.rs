@@ -1,0 +1,74 @@
+//! Records going in and coming out, positions, limits.
+
+use bytes::Bytes;
+use rollcall_model::{Millis, Topic};
+
+/// A record to be appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRecord {
+    /// Where to.
+    pub topic: Topic,
+    /// Which partition; `None` = by key, as Java's default partitioner does it (murmur2), 0 without a key.
+    pub partition: Option<u32>,
+    /// Key.
+    pub key: Option<Bytes>,
+    /// Value; `None` = a tombstone.
+    pub value: Option<Bytes>,
+    /// Headers, in order.
+    pub headers: Vec<(String, Bytes)>,
+}
+
+/// A record as the log keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its offset.
+    pub offset: u64,
+    /// When the log took it (LogAppendTime); never goes back within a partition.
+    pub appended_at: Millis,
+    /// Key.
+    pub key: Option<Bytes>,
+    /// Value; `None` = a tombstone.
+    pub value: Option<Bytes>,
+    /// Headers, in order.
+    pub headers: Vec<(String, Bytes)>,
+}
+
+/// How far a group has read a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The reader.
+    pub group: String,
+    /// The topic read.
+    pub topic: Topic,
+    /// The partition read.
+    pub partition: u32,
+    /// The next offset to read.
+    pub next: u64,
+}
+
+/// What an append makes durable as one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Append {
+    /// Records, in order.
+    pub records: Vec<NewRecord>,
+    /// Positions.
+    pub positions: Vec<Position>,
+}
+
+/// How much one read may return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimit {
+    /// Records at most.
+    pub records: usize,
+    /// Bytes of keys and values at most (but at least one record).
+    pub bytes: usize,
+}
+
+/// What a partition holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OffsetRange {
+    /// The first offset kept.
+    pub start: u64,
+    /// The next offset to be written.
+    pub end: u64,
+}

@@ -1,0 +1,201 @@
+//! What the fold is fed: parsed events, and how each of them arrived.
+
+use crate::id::{DeliveryId, LookupId};
+use crate::ingress::Dialect;
+use crate::json::Json;
+use crate::row::{Destination, Kind, OfflineReason};
+use crate::time::Millis;
+use crate::topic::Coordinates;
+
+/// How a record reached the log: everything the ordering rules ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Where the record stands.
+    pub at: Coordinates,
+    /// When the log took it (LogAppendTime).
+    pub appended_at: Millis,
+    /// When the bridge received it; the fold caps it at `appended_at`. Equal to it for records without a bridge.
+    pub received_at: Millis,
+    /// MQTT RETAIN.
+    pub is_retained: bool,
+    /// MQTT DUP.
+    pub is_redelivery: bool,
+}
+
+/// One input of the fold for one client.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A handshake, or `connection-status` online.
+    Online(Box<Online>),
+    /// A deregistration or a will.
+    Offline(Offline),
+    /// Any other traffic of the device: a sign of life, perhaps an answer.
+    Message(Message),
+    /// The broker that held the client was lost.
+    BrokerLost,
+    /// After a loss, the re-read of retained messages brought no handshake.
+    RetainedAbsent,
+    /// A look-up was answered, or a directory assigned a tenant.
+    Tenant(TenantAnswer),
+    /// A delivery attempt ended.
+    Receipt(Receipt),
+    /// Somebody wants something sent to the device.
+    Request(Box<OutboundRequest>),
+}
+
+/// A device says that it is there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Online {
+    /// Which parser read it.
+    pub dialect: Dialect,
+    /// A single host or a proxy.
+    pub kind: Kind,
+    /// The device's message id; empty when it sent none.
+    pub message_id: String,
+    /// The device's clock; `None` when missing or unreadable.
+    pub sent: Option<Millis>,
+    /// Session epoch, when the device keeps one (MQTT 5 user property or JSON).
+    pub epoch: Option<i64>,
+    /// Facts about the host; `None` for null or absent.
+    pub canonical_facts: Option<Json>,
+    /// What the client can do; `None` for null or absent.
+    pub dispatchers: Option<Json>,
+    /// Free tags; `None` for null or absent.
+    pub tags: Option<Json>,
+    /// A proxy's facts (seed 000).
+    pub catalog_service_facts: Option<Json>,
+    /// Software name; empty when unknown.
+    pub client_name: String,
+    /// Software version; empty when unknown.
+    pub client_version: String,
+    /// Where messages for it go.
+    pub destination: Destination,
+}
+
+/// A device, or its broker on its behalf, says that it is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offline {
+    /// Which parser read it.
+    pub dialect: Dialect,
+    /// The device's message id; a will repeats an old one, so it is never compared.
+    pub message_id: String,
+    /// Session epoch of the session that ends.
+    pub epoch: Option<i64>,
+    /// How it was said.
+    pub reason: OfflineReason,
+}
+
+/// Traffic that is neither online nor offline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Which parser read it.
+    pub dialect: Dialect,
+    /// The device's message id; empty when it sent none.
+    pub message_id: String,
+    /// The delivery that this answers (`response_to`, `in_response_to`), when it is one of ours.
+    pub answers: Option<DeliveryId>,
+    /// For `message-error`: the device could not handle the delivery, and this is what it said.
+    pub error: Option<String>,
+}
+
+/// Who gave a tenant answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerSource {
+    /// The resolver, to the look-up of this id.
+    Resolver {
+        /// The look-up answered.
+        lookup_id: LookupId,
+    },
+    /// A directory, unasked.
+    Directory,
+}
+
+/// The value of `tenants`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantAnswer {
+    /// Who says so.
+    pub source: AnswerSource,
+    /// What was found.
+    pub outcome: TenantOutcome,
+}
+
+/// "This certificate has no tenant" and "the service is down" are two answers (rule 8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TenantOutcome {
+    /// The client belongs to this tenant.
+    Found {
+        /// Organisation; never empty.
+        org_id: String,
+        /// Account number; may be empty.
+        account: String,
+        /// The x-rh-identity document (JSON).
+        identity: Json,
+    },
+    /// The client belongs to nobody.
+    Unknown,
+    /// Nobody could tell.
+    Unavailable {
+        /// What went wrong.
+        cause: String,
+    },
+}
+
+/// The value of `receipts`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The delivery.
+    pub delivery_id: DeliveryId,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// How it ended.
+    pub outcome: ReceiptOutcome,
+    /// The broker's MQTT reason code; 0 when it gave none.
+    pub broker_reason_code: u8,
+}
+
+/// How a delivery attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiptOutcome {
+    /// The broker has it and somebody is subscribed.
+    Acknowledged,
+    /// The broker has it and nobody is subscribed (MQTT 5 reason 16).
+    NoSubscriber,
+    /// The broker refused it, or could not be reached.
+    Failed,
+}
+
+/// The value of `requests`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboundRequest {
+    /// Made by the API; becomes the delivery's id when it is a UUID, so that the caller can follow it.
+    pub id: DeliveryId,
+    /// What to send.
+    pub body: RequestBody,
+    /// Give up after this time.
+    pub deadline: Option<Millis>,
+    /// Requests of one client with the same key are one request; empty for none.
+    pub idempotency_key: String,
+    /// Who asked (for the audit trail); never interpreted.
+    pub requester: String,
+}
+
+/// What a request asks to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestBody {
+    /// An application message.
+    Data {
+        /// Which application on the device.
+        directive: String,
+        /// Its payload.
+        payload: Json,
+        /// String to string.
+        metadata: Vec<(String, String)>,
+    },
+    /// A command of the dialect (`reconnect`, `ping`, `disconnect`).
+    Command {
+        /// Its name.
+        command: String,
+        /// Its arguments, an object.
+        arguments: Json,
+    },
+}

@@ -1,0 +1,80 @@
+//! What a partition keeps: rows by key, the time index, the tenant index, digests, and how far it has got.
+//!
+//! Rows are opaque bytes here (the changelog value as it is on the wire); what the indexes need of a row is
+//! handed in beside it as [`RowIndex`]. `rollcall-rocks` keeps the same tables on disk.
+
+mod change;
+mod memory;
+mod meta;
+
+pub mod conformance;
+pub mod digest;
+pub mod keys;
+
+pub use change::{Change, Due, RowIndex, Table};
+pub use digest::Digest;
+pub use memory::MemoryTables;
+pub use meta::{Meta, MetaError};
+
+use bytes::Bytes;
+use rollcall_model::Millis;
+
+/// Why a table could not be read or written. Never the fault of a record: the partition stops.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The disk, or the store on it.
+    #[error("cannot {action} the table store at {path}")]
+    Store {
+        /// What was tried.
+        action: &'static str,
+        /// Where the store is.
+        path: String,
+        /// What the store said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The store was written by a build that this one does not understand.
+    #[error("table store at {path} has format {found}, this build reads {expected}; rebuild it, or start the build that wrote it")]
+    Format {
+        /// Where the store is.
+        path: String,
+        /// Format on disk.
+        found: u32,
+        /// Format of this build.
+        expected: u32,
+    },
+    /// The progress record does not decode.
+    #[error("progress record of partition {partition} is damaged")]
+    Meta {
+        /// Which partition.
+        partition: u32,
+        /// What is wrong with it.
+        #[source]
+        source: MetaError,
+    },
+}
+
+/// The tables of one partition. One writer; reads see every applied batch and nothing of a later one.
+pub trait Tables: Send {
+    /// The row of `key`, as it was written.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error>;
+
+    /// Rows whose timer is due at or before `until`, by (due time, table, key), at most `limit`.
+    fn due(&self, until: Millis, limit: usize) -> Result<Vec<Due>, Error>;
+
+    /// The earliest due time of any row.
+    fn next_due(&self) -> Result<Option<Millis>, Error>;
+
+    /// Rows in key order, from the first key after `after`, at most `limit`.
+    fn scan(&self, table: Table, after: Option<&[u8]>, limit: usize)
+    -> Result<Vec<(Bytes, Bytes)>, Error>;
+
+    /// Connection keys of `org_id` in key order, from the first after `after`, at most `limit`.
+    fn tenant(&self, org_id: &str, after: Option<&[u8]>, limit: usize) -> Result<Vec<Bytes>, Error>;
+
+    /// How far the tables have got; `None` for tables that were never written.
+    fn meta(&self) -> Result<Option<Meta>, Error>;
+
+    /// Applies a batch whole: rows, both indexes (by diff of old and new) and `meta`, or nothing of it.
+    fn apply(&mut self, changes: &[Change], meta: &Meta) -> Result<(), Error>;
+}
