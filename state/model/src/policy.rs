@@ -55,6 +55,10 @@ pub struct Policy {
     pub batch_wait_ms: i64,
     /// Bytes of input per batch.
     pub batch_bytes_max: u32,
+    /// First MQTT topic level(s) of the `rhc` dialect.
+    pub rhc_prefix: String,
+    /// First MQTT topic level(s) of the `draft` dialect.
+    pub draft_prefix: String,
 }
 
 impl Default for Policy {
@@ -85,6 +89,8 @@ impl Default for Policy {
             batch_records_max: 10_000,
             batch_wait_ms: 50,
             batch_bytes_max: 8 * 1024 * 1024,
+            rhc_prefix: "redhat".to_owned(),
+            draft_prefix: "redhat".to_owned(),
         }
     }
 }
