@@ -10,6 +10,8 @@ use crate::time::Millis;
 use crate::topic::{Cause, Coordinates};
 
 /// One derived record. Order within a batch is the order of emission.
+///
+/// [`Derived::cause`] tells what made it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Derived {
     /// To `events`.
@@ -22,6 +24,19 @@ pub enum Derived {
     Delivery(Box<OutboundDelivery>),
     /// To `dead-letters`.
     DeadLetter(Box<DeadLetter>),
+}
+
+impl Derived {
+    /// The record or timer that made it; `None` for a dead letter that never reached a log.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Derived::Event(event) => Some(event.cause),
+            Derived::Inventory(message) => Some(message.cause),
+            Derived::LookupDue(lookup) => Some(lookup.cause),
+            Derived::Delivery(delivery) => Some(delivery.cause),
+            Derived::DeadLetter(letter) => letter.source.map(Cause::Record),
+        }
+    }
 }
 
 /// The value of `events`: what changed, and why.
@@ -160,6 +175,8 @@ pub struct OutboundDelivery {
     pub attempt: u32,
     /// Give up after this time.
     pub deadline: Millis,
+    /// Which record or timer asks for this attempt.
+    pub cause: Cause,
     /// `now` of the batch: the message's `sent`.
     pub sent_at: Millis,
 }
