@@ -17,6 +17,16 @@ impl Table {
     /// Every table.
     pub const ALL: [Table; 2] = [Table::Connections, Table::Outbox];
 
+    /// The number used on disk.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The table of that number.
+    pub fn from_code(code: u8) -> Option<Table> {
+        Table::ALL.into_iter().find(|table| table.code() == code)
+    }
+
     /// The table's changelog.
     pub fn changelog(self) -> Topic {
         match self {
@@ -31,8 +41,16 @@ impl Table {
 pub struct RowIndex {
     /// Its entry in the time index.
     pub due_at: Option<Millis>,
-    /// Its entry in the tenant index; `""` = none.
+    /// Its entry in the tenant index; `""` = none. Only connection rows enter that index, whatever stands here.
     pub org_id: String,
+}
+
+impl RowIndex {
+    /// The organisation under which a row of `table` stands in the tenant index.
+    pub fn tenant(&self, table: Table) -> Option<&str> {
+        let is_indexed = table == Table::Connections && !self.org_id.is_empty();
+        is_indexed.then_some(self.org_id.as_str())
+    }
 }
 
 /// One row's change in a batch; at most one per (table, key).

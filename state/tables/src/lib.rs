@@ -34,7 +34,9 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The store was written by a build that this one does not understand.
-    #[error("table store at {path} has format {found}, this build reads {expected}; rebuild it, or start the build that wrote it")]
+    #[error(
+        "table store at {path} has format {found}, this build reads {expected}; rebuild it, or start the build that wrote it"
+    )]
     Format {
         /// Where the store is.
         path: String,
@@ -42,6 +44,56 @@ pub enum Error {
         found: u32,
         /// Format of this build.
         expected: u32,
+    },
+    /// Another process (or another handle of this one) has the store open.
+    #[error(
+        "table store at {path} is in use by another process: stop it, or use another data folder"
+    )]
+    Locked {
+        /// Where the store is.
+        path: String,
+        /// What the store said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The store was made for another number of partitions; keys would be looked for where they are not.
+    #[error("table store at {path} has {found} partitions, asked for {expected}; rebuild it")]
+    Partitions {
+        /// Where the store is.
+        path: String,
+        /// Number of partitions on disk.
+        found: u32,
+        /// Number asked for.
+        expected: u32,
+    },
+    /// A partition that the store has not, or that somebody already writes.
+    #[error("partition {partition} of the table store at {path} {problem}")]
+    Partition {
+        /// Where the store is.
+        path: String,
+        /// Which partition.
+        partition: u32,
+        /// `does not exist` or `is already open`.
+        problem: &'static str,
+    },
+    /// A key on disk does not decode.
+    #[error("partition {partition} holds a damaged {index} index entry")]
+    Key {
+        /// Which partition.
+        partition: u32,
+        /// Which index.
+        index: &'static str,
+    },
+    /// A change says another `old` than the tables hold, or a batch changes a row twice: a bug of the caller.
+    /// Nothing of the batch was applied.
+    #[error("change of {table:?} row {key:?} does not fit the tables: {problem}")]
+    Conflict {
+        /// Which table.
+        table: Table,
+        /// Which row.
+        key: Bytes,
+        /// What does not fit.
+        problem: &'static str,
     },
     /// The progress record does not decode.
     #[error("progress record of partition {partition} is damaged")]
@@ -66,15 +118,24 @@ pub trait Tables: Send {
     fn next_due(&self) -> Result<Option<Millis>, Error>;
 
     /// Rows in key order, from the first key after `after`, at most `limit`.
-    fn scan(&self, table: Table, after: Option<&[u8]>, limit: usize)
-    -> Result<Vec<(Bytes, Bytes)>, Error>;
+    fn scan(
+        &self,
+        table: Table,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, Error>;
 
     /// Connection keys of `org_id` in key order, from the first after `after`, at most `limit`.
-    fn tenant(&self, org_id: &str, after: Option<&[u8]>, limit: usize) -> Result<Vec<Bytes>, Error>;
+    fn tenant(&self, org_id: &str, after: Option<&[u8]>, limit: usize)
+    -> Result<Vec<Bytes>, Error>;
 
     /// How far the tables have got; `None` for tables that were never written.
     fn meta(&self) -> Result<Option<Meta>, Error>;
 
     /// Applies a batch whole: rows, both indexes (by diff of old and new) and `meta`, or nothing of it.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when a change's `old` is not what is there, or a row is changed twice. Always
+    /// checked in memory; on disk only with debug assertions, since it costs a read per row.
     fn apply(&mut self, changes: &[Change], meta: &Meta) -> Result<(), Error>;
 }
