@@ -1,0 +1,163 @@
+//! Folds one batch: the timers due, then the records. Touches tables only to read rows.
+
+use bytes::Bytes;
+use rollcall_fold::{Context, Rows, Step};
+use rollcall_log::Stored;
+use rollcall_model::{
+    ClientId, ConnectionRow, Coordinates, Delivery, Derived, Policy, ReasonCode, Topic,
+};
+use rollcall_tables::{Due, Table, Tables};
+
+use crate::decode::{self, Decoder};
+use crate::error::Error;
+use crate::inputs::Inputs;
+use crate::metrics;
+use crate::overlay::{Dirty, Slots, outbox_client, outbox_key};
+
+/// What folding a batch gave.
+pub(crate) struct Folded {
+    /// Derived records in order of emission, each with the `traceparent` of the record behind it.
+    pub(crate) derived: Vec<(Option<Bytes>, Derived)>,
+    /// Rows that changed.
+    pub(crate) dirty: Vec<Dirty>,
+    /// Inputs refused because nobody knows their schema.
+    pub(crate) refused_for_schema: u32,
+}
+
+/// Folds `due` timers, then `inputs`, over `tables`.
+pub(crate) fn fold(
+    partition: u32,
+    policy: &Policy,
+    decoder: &Decoder,
+    tables: &dyn Tables,
+    due: &[Due],
+    inputs: &Inputs,
+) -> Result<Folded, Error> {
+    let ctx = Context { policy, now: inputs.now, timers_at: inputs.timers_at };
+    let mut folding = Folding {
+        ctx,
+        tables,
+        connections: Slots::new(partition),
+        outbox: Slots::new(partition),
+        derived: Vec::new(),
+        refused_for_schema: 0,
+    };
+    for entry in due {
+        folding.timer(entry)?;
+    }
+    for (topic, records) in &inputs.records {
+        for record in records {
+            let at = Coordinates { topic: *topic, partition, offset: record.offset };
+            folding.record(decoder, at, record)?;
+        }
+        metrics::folded(*topic, records.len() as u64);
+    }
+    let dirty = folding.connections.into_dirty().chain(folding.outbox.into_dirty()).collect();
+    Ok(Folded {
+        derived: folding.derived,
+        dirty,
+        refused_for_schema: folding.refused_for_schema,
+    })
+}
+
+struct Folding<'a> {
+    ctx: Context<'a>,
+    tables: &'a dyn Tables,
+    connections: Slots<ConnectionRow>,
+    outbox: Slots<Delivery>,
+    derived: Vec<(Option<Bytes>, Derived)>,
+    refused_for_schema: u32,
+}
+
+impl Folding<'_> {
+    fn timer(&mut self, due: &Due) -> Result<(), Error> {
+        let (client, delivery_key) = match due.table {
+            Table::Connections => (ClientId::from_bytes(&due.key).ok(), None),
+            Table::Outbox => (outbox_client(&due.key), Some(due.key.clone())),
+        };
+        let Some(client) = client else {
+            debug_assert!(false, "a key in the time index that the fold never wrote");
+            return Ok(());
+        };
+        let rows = self.take(&client, delivery_key.as_ref())?;
+        let step = rollcall_fold::fire(&self.ctx, &client, rows);
+        self.settle(&client, delivery_key.as_ref(), step, None);
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        decoder: &Decoder,
+        at: Coordinates,
+        record: &Stored,
+    ) -> Result<(), Error> {
+        let traceparent = traceparent(record);
+        match decoder.decode(at.topic, record) {
+            Ok((client, event, arrival)) => {
+                let delivery = rollcall_fold::delivery_of(&client, &event, &arrival);
+                let delivery_key = delivery.map(|id| outbox_key(&client, id));
+                let rows = self.take(&client, delivery_key.as_ref())?;
+                let step = rollcall_fold::step(&self.ctx, &client, rows, &event, &arrival);
+                self.settle(&client, delivery_key.as_ref(), step, traceparent);
+            }
+            Err(refused) => {
+                metrics::dead_letter(refused.reason);
+                if refused.reason == ReasonCode::UnknownSchema {
+                    self.refused_for_schema += 1;
+                }
+                let letter = decode::dead_letter(at, record, refused, self.ctx.now);
+                self.derived.push((traceparent, Derived::DeadLetter(Box::new(letter))));
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, client: &ClientId, delivery: Option<&Bytes>) -> Result<Rows, Error> {
+        let key = Bytes::copy_from_slice(client.as_bytes());
+        let connection = self.connections.take(self.tables, &key)?;
+        let delivery = match delivery {
+            Some(key) => self.outbox.take(self.tables, key)?,
+            None => None,
+        };
+        Ok(Rows { connection, delivery })
+    }
+
+    fn settle(
+        &mut self,
+        client: &ClientId,
+        delivery: Option<&Bytes>,
+        step: Step,
+        traceparent: Option<Bytes>,
+    ) {
+        let key = Bytes::copy_from_slice(client.as_bytes());
+        self.connections.put(&key, step.rows.connection, step.connection_changed);
+        if let Some(key) = delivery {
+            self.outbox.put(key, step.rows.delivery, step.delivery_changed);
+        }
+        if let Some(note) = step.note {
+            metrics::ignored(note.as_str());
+        }
+        let traced = step.derived.into_iter().map(|derived| (traceparent.clone(), derived));
+        self.derived.extend(traced);
+    }
+}
+
+/// The trace that a record carries, passed on untouched.
+fn traceparent(record: &Stored) -> Option<Bytes> {
+    let found = record.headers.iter().find(|(name, _)| name == "traceparent");
+    found.map(|(_, value)| value.clone())
+}
+
+/// Where a derived record goes, and under which key.
+pub(crate) fn destination(derived: &Derived) -> (Topic, Bytes) {
+    let copy = |client: &ClientId| Bytes::copy_from_slice(client.as_bytes());
+    match derived {
+        Derived::Event(event) => (Topic::Events, copy(&event.client_id)),
+        Derived::Inventory(message) => {
+            (Topic::Inventory, Bytes::copy_from_slice(message.org_id.as_bytes()))
+        }
+        Derived::LookupDue(lookup) => (Topic::Tenantless, copy(&lookup.client_id)),
+        Derived::Delivery(delivery) => (Topic::Deliveries, copy(&delivery.client_id)),
+        Derived::DeadLetter(letter) => (Topic::DeadLetters, Bytes::copy_from_slice(&letter.key)),
+    }
+}

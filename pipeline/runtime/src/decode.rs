@@ -1,0 +1,153 @@
+//! From a stored record to an event of a client, or to the reason why it is refused.
+
+use rollcall_log::Stored;
+use rollcall_model::ingress::IngressKind;
+use rollcall_model::{Arrival, ClientId, Coordinates, DeadLetter, Event, Ingress, Millis};
+use rollcall_model::{Policy, ReasonCode, Topic};
+use rollcall_schemas::dialect::{self, Prefixes};
+use rollcall_schemas::{DecodeError, Record, partition};
+
+/// What the decoder must know of the partition and its policy.
+pub(crate) struct Decoder {
+    partition: u32,
+    partitions: u32,
+    prefixes: Prefixes,
+}
+
+/// A refused record.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) reason: ReasonCode,
+    pub(crate) text: String,
+    pub(crate) mqtt_topic: String,
+}
+
+impl Refused {
+    fn new(reason: ReasonCode, text: String) -> Self {
+        Self { reason, text, mqtt_topic: String::new() }
+    }
+}
+
+impl From<DecodeError> for Refused {
+    fn from(error: DecodeError) -> Self {
+        Self::new(error.reason(), error.to_string())
+    }
+}
+
+impl Decoder {
+    pub(crate) fn new(partition: u32, partitions: u32, policy: &Policy) -> Self {
+        let prefixes =
+            Prefixes { rhc: policy.rhc_prefix.clone(), draft: policy.draft_prefix.clone() };
+        Self { partition, partitions, prefixes }
+    }
+
+    /// Reads one record of `topic`.
+    pub(crate) fn decode(
+        &self,
+        topic: Topic,
+        record: &Stored,
+    ) -> Result<(ClientId, Event, Arrival), Refused> {
+        let client = self.client(record)?;
+        let value = record.value.as_deref().ok_or_else(|| {
+            Refused::new(ReasonCode::Undecodable, format!("{topic} record without a value"))
+        })?;
+        let mut arrival = Arrival {
+            at: Coordinates { topic, partition: self.partition, offset: record.offset },
+            appended_at: record.appended_at,
+            received_at: record.appended_at,
+            is_retained: false,
+            is_redelivery: false,
+        };
+        let event = match topic {
+            Topic::Tenants => Event::Tenant(Record::decode(value)?),
+            Topic::Receipts => Event::Receipt(Record::decode(value)?),
+            Topic::Requests => Event::Request(Box::new(Record::decode(value)?)),
+            _ => {
+                let ingress = Ingress::decode(value)?;
+                arrival.received_at = ingress.received_at.min(record.appended_at);
+                arrival.is_retained = ingress.retain;
+                arrival.is_redelivery = ingress.dup;
+                self.ingress(topic, &client, &ingress).map_err(|refused| Refused {
+                    mqtt_topic: ingress.mqtt_topic.clone(),
+                    ..refused
+                })?
+            }
+        };
+        Ok((client, event, arrival))
+    }
+
+    /// The client that the key names, if the key belongs to this partition.
+    fn client(&self, record: &Stored) -> Result<ClientId, Refused> {
+        let misplaced = |text: String| Refused::new(ReasonCode::Misplaced, text);
+        let Some(key) = record.key.as_deref() else {
+            return Err(misplaced("record has no key; the key is the client id".to_owned()));
+        };
+        let client = ClientId::from_bytes(key)
+            .map_err(|error| misplaced(format!("record key is no client id: {error}")))?;
+        let home = partition::for_key(key, self.partitions);
+        if home != self.partition {
+            return Err(misplaced(format!(
+                "key {client} belongs to partition {home} of {}, not {}; produce with Java's \
+                 default partitioner (murmur2_random)",
+                self.partitions, self.partition
+            )));
+        }
+        Ok(client)
+    }
+
+    fn ingress(
+        &self,
+        topic: Topic,
+        client: &ClientId,
+        ingress: &Ingress,
+    ) -> Result<Event, Refused> {
+        match ingress.kind {
+            IngressKind::BrokerLost => return Ok(Event::BrokerLost),
+            IngressKind::RetainedAbsent => return Ok(Event::RetainedAbsent),
+            IngressKind::Publish => {}
+        }
+        let refuse = |reason, text| Err(Refused::new(reason, text));
+        match dialect::route(&ingress.mqtt_topic, &self.prefixes) {
+            Err(error) => refuse(ReasonCode::Misplaced, format!("MQTT topic: {error}")),
+            Ok(None) => refuse(
+                ReasonCode::UnknownTopic,
+                format!("MQTT topic {} belongs to no dialect", ingress.mqtt_topic),
+            ),
+            Ok(Some(route)) if route.client != *client => refuse(
+                ReasonCode::Misplaced,
+                format!("record key is {client}, but its MQTT topic names {}", route.client),
+            ),
+            Ok(Some(route)) if route.topic != topic || route.dialect != ingress.dialect => refuse(
+                ReasonCode::Misplaced,
+                format!(
+                    "MQTT topic {} is {} of dialect {}, but the record stands in {topic} as {}",
+                    ingress.mqtt_topic,
+                    route.topic,
+                    route.dialect.as_str(),
+                    ingress.dialect.as_str()
+                ),
+            ),
+            Ok(Some(_)) => dialect::parse(ingress, client)
+                .map_err(|refusal| Refused::new(refusal.reason, refusal.text)),
+        }
+    }
+}
+
+/// The dead letter for a refused record: the record whole, and why.
+pub(crate) fn dead_letter(
+    at: Coordinates,
+    record: &Stored,
+    refused: Refused,
+    now: Millis,
+) -> DeadLetter {
+    DeadLetter {
+        source: Some(at),
+        key: record.key.as_deref().unwrap_or_default().to_vec(),
+        value: record.value.as_deref().unwrap_or_default().to_vec(),
+        stage: "processor".to_owned(),
+        reason: refused.reason,
+        text: refused.text,
+        at: now,
+        mqtt_topic: refused.mqtt_topic,
+    }
+}

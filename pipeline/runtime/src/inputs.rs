@@ -1,0 +1,101 @@
+//! What a batch is made of: the next records of every input topic, in the order (rank, offset), and the
+//! two times that are recorded with it.
+
+use rollcall_log::{Clock, Log, ReadLimit, Stored};
+use rollcall_model::{Millis, Policy, Topic};
+
+use crate::error::Error;
+
+/// The group under which the processor's positions are committed.
+pub const GROUP: &str = "processor";
+
+/// Next offset to read of each input, in rank order.
+pub(crate) type Positions = [u64; Topic::INPUTS.len()];
+
+/// The inputs of one batch.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    /// The batch's clock.
+    pub(crate) now: Millis,
+    /// Timers due up to here fire before the records.
+    pub(crate) timers_at: Millis,
+    /// Records in rank order.
+    pub(crate) records: Vec<(Topic, Vec<Stored>)>,
+    /// Positions after the batch.
+    pub(crate) next: Positions,
+}
+
+/// Reads the next batch from `positions` on.
+///
+/// `timers_at` is `now` when nothing was waiting, else the smallest append time among the records that were
+/// waiting: a timer never overtakes a record that could have stopped it (DESIGN.md section 5). Neither goes
+/// back behind `floor`.
+pub(crate) fn read(
+    log: &dyn Log,
+    clock: &dyn Clock,
+    partition: u32,
+    policy: &Policy,
+    positions: &Positions,
+    floor: (Millis, Millis),
+) -> Result<Inputs, Error> {
+    let failed = |source| Error::Log { partition, action: "read its inputs", source };
+    let mut ends = [0; Topic::INPUTS.len()];
+    for (end, topic) in ends.iter_mut().zip(Topic::INPUTS) {
+        *end = log.offsets(topic, partition).map_err(failed)?.end;
+    }
+    // Read after the ends: every record below them was appended before this instant.
+    let now = clock.now().max(floor.0);
+    let mut waiting = ends.iter().zip(positions).filter(|(end, next)| end > next).count();
+    let mut inputs = Inputs { now, timers_at: now, records: Vec::new(), next: *positions };
+    let mut budget = Budget::of(policy);
+    for (rank, topic) in Topic::INPUTS.into_iter().enumerate() {
+        if ends[rank] <= positions[rank] {
+            continue;
+        }
+        // Lower ranks are sure of their share, so that a flood of statuses starves no answer.
+        let limit = budget.share(waiting);
+        waiting -= 1;
+        let mut records = log.read(topic, partition, positions[rank], limit).map_err(failed)?;
+        records.retain(|record| record.offset < ends[rank]);
+        let Some(first) = records.first() else {
+            // Only gaps are left below the end.
+            inputs.next[rank] = ends[rank];
+            continue;
+        };
+        inputs.timers_at = inputs.timers_at.min(first.appended_at);
+        inputs.next[rank] = records.last().map_or(ends[rank], |last| last.offset + 1);
+        budget.spend(&records);
+        inputs.records.push((topic, records));
+    }
+    inputs.timers_at = inputs.timers_at.max(floor.1);
+    Ok(inputs)
+}
+
+/// What is left of a batch's bounds.
+struct Budget {
+    records: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    fn of(policy: &Policy) -> Self {
+        Self { records: policy.batch_records_max as usize, bytes: policy.batch_bytes_max as usize }
+    }
+
+    /// An equal part for each topic that still waits, one record at least.
+    fn share(&self, waiting: usize) -> ReadLimit {
+        let parts = waiting.max(1);
+        ReadLimit { records: (self.records / parts).max(1), bytes: (self.bytes / parts).max(1) }
+    }
+
+    fn spend(&mut self, records: &[Stored]) {
+        self.records = self.records.saturating_sub(records.len());
+        let bytes: usize = records.iter().map(size).sum();
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+fn size(record: &Stored) -> usize {
+    let part = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
+    part(&record.key) + part(&record.value)
+}

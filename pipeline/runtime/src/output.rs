@@ -1,0 +1,193 @@
+//! The records of a batch: derived ones in order of emission, one changelog record per dirty row, and the
+//! schedule record that vouches for them.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat, Utc};
+use rollcall_log::NewRecord;
+use rollcall_model::batch::TableDigest;
+use rollcall_model::{Cause, Derived, Millis, Topic};
+use rollcall_schemas::{Record, body, inventory};
+use rollcall_tables::{Change, Digest, Table};
+
+use crate::batch::destination;
+use crate::metrics;
+use crate::overlay::Dirty;
+
+/// Header that names the record or timer behind a record.
+const SOURCE: &str = "source";
+/// Header of changelog records: the number of the batch that wrote them.
+const BATCH: &str = "batch";
+
+/// Records of one batch, growing in the order in which they are appended.
+pub(crate) struct Output {
+    partition: u32,
+    now: Millis,
+    pub(crate) records: Vec<NewRecord>,
+    pub(crate) derived_digest: Digest,
+}
+
+impl Output {
+    pub(crate) fn new(partition: u32, now: Millis) -> Self {
+        Self { partition, now, records: Vec::new(), derived_digest: Digest::default() }
+    }
+
+    /// Adds the derived records and their digest.
+    pub(crate) fn derived(&mut self, derived: Vec<(Option<Bytes>, Derived)>) {
+        let time = rfc3339(self.now);
+        let mut seen: HashMap<(Topic, Bytes), u32> = HashMap::new();
+        let mut ordinal = Ordinal::default();
+        for (traceparent, record) in derived {
+            let (topic, key) = destination(&record);
+            let value = encode(&record);
+            let position = seen.entry((topic, key.clone())).or_default();
+            self.derived_digest.insert_derived(topic.as_str(), &key, body(&value), *position);
+            *position += 1;
+            let headers = headers(&record, ordinal.next(record.cause()), &time, traceparent);
+            // An organisation, or a misplaced key, has its own home; everything else lives here.
+            let by_key = matches!(topic, Topic::Inventory | Topic::DeadLetters);
+            let partition = (!by_key).then_some(self.partition);
+            let value = Some(Bytes::from(value));
+            self.records.push(NewRecord { topic, partition, key: Some(key), value, headers });
+            metrics::derived(topic, 1);
+        }
+    }
+
+    /// Adds one changelog record per dirty row and moves the digests on.
+    pub(crate) fn changelog(
+        &mut self,
+        batch: u64,
+        dirty: Vec<Dirty>,
+        digests: &mut TableDigests,
+    ) -> (Vec<Change>, Vec<TableDigest>) {
+        let header = vec![(BATCH.to_owned(), Bytes::from(batch.to_string()))];
+        let mut counts = [0u32; Table::ALL.len()];
+        let mut changes = Vec::with_capacity(dirty.len());
+        for Dirty { change, before } in dirty {
+            let at = position(change.table);
+            counts[at] += 1;
+            let digest = &mut digests.0[at];
+            if let Some(before) = before {
+                digest.remove(&change.key, body(&before));
+            }
+            if let Some((value, _)) = &change.new {
+                digest.insert(&change.key, body(value));
+            }
+            self.records.push(NewRecord {
+                topic: change.table.changelog(),
+                partition: Some(self.partition),
+                key: Some(change.key.clone()),
+                value: change.new.as_ref().map(|(value, _)| value.clone()),
+                headers: header.clone(),
+            });
+            metrics::derived(change.table.changelog(), 1);
+            changes.push(change);
+        }
+        let tables = Table::ALL.into_iter().enumerate().map(|(at, table)| TableDigest {
+            topic: table.changelog(),
+            records: counts[at],
+            digest: digests.0[at].0,
+        });
+        (changes, tables.collect())
+    }
+
+    /// Adds the schedule record.
+    pub(crate) fn schedule(&mut self, batch: &rollcall_model::batch::Batch) {
+        self.records.push(NewRecord {
+            topic: Topic::Schedule,
+            partition: Some(self.partition),
+            key: None,
+            value: Some(batch.encode().into()),
+            headers: Vec::new(),
+        });
+    }
+}
+
+/// The digest of each table, in the order of [`Table::ALL`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TableDigests(pub(crate) [Digest; Table::ALL.len()]);
+
+impl TableDigests {
+    /// The digest of `table`.
+    pub(crate) fn of(&mut self, table: Table) -> &mut Digest {
+        &mut self.0[position(table)]
+    }
+}
+
+fn position(table: Table) -> usize {
+    Table::ALL.iter().position(|one| *one == table).unwrap_or_default()
+}
+
+/// Counts the records of one cause, which stand together.
+#[derive(Default)]
+struct Ordinal {
+    cause: Option<Cause>,
+    count: u32,
+}
+
+impl Ordinal {
+    fn next(&mut self, cause: Option<Cause>) -> u32 {
+        if cause == self.cause {
+            self.count += 1;
+        } else {
+            *self = Self { cause, count: 0 };
+        }
+        self.count
+    }
+}
+
+fn encode(record: &Derived) -> Vec<u8> {
+    match record {
+        Derived::Event(event) => event.encode(),
+        Derived::Inventory(message) => inventory::encode(message),
+        Derived::LookupDue(lookup) => lookup.encode(),
+        Derived::Delivery(delivery) => delivery.encode(),
+        Derived::DeadLetter(letter) => letter.encode(),
+    }
+}
+
+/// CloudEvents attributes (Kafka binary mode), the source, and the trace as it came.
+fn headers(
+    record: &Derived,
+    ordinal: u32,
+    time: &str,
+    traceparent: Option<Bytes>,
+) -> Vec<(String, Bytes)> {
+    let cause = record.cause().map_or_else(|| "none".to_owned(), |cause| cause.to_string());
+    let (kind, subject) = kind_and_subject(record);
+    let mut headers = vec![
+        ("ce_specversion".to_owned(), Bytes::from_static(b"1.0")),
+        ("ce_id".to_owned(), Bytes::from(format!("{cause}.{ordinal}"))),
+        ("ce_source".to_owned(), Bytes::from_static(b"rollcall")),
+        ("ce_type".to_owned(), Bytes::from(format!("io.rollcall.{kind}.v1"))),
+        ("ce_subject".to_owned(), subject),
+        ("ce_time".to_owned(), Bytes::from(time.to_owned())),
+        (SOURCE.to_owned(), Bytes::from(cause)),
+    ];
+    if let Derived::DeadLetter(letter) = record {
+        headers.push(("reason".to_owned(), Bytes::from_static(letter.reason.as_str().as_bytes())));
+    }
+    headers.extend(traceparent.map(|trace| ("traceparent".to_owned(), trace)));
+    headers
+}
+
+fn kind_and_subject(record: &Derived) -> (String, Bytes) {
+    let (kind, subject) = match record {
+        Derived::Event(event) => {
+            (format!("connection.{}", event.kind.as_str()), event.client_id.as_bytes())
+        }
+        Derived::Inventory(message) => ("inventory.host".to_owned(), message.client_id.as_bytes()),
+        Derived::LookupDue(lookup) => ("tenant.lookup-due".to_owned(), lookup.client_id.as_bytes()),
+        Derived::Delivery(delivery) => {
+            ("delivery.outbound".to_owned(), delivery.client_id.as_bytes())
+        }
+        Derived::DeadLetter(letter) => ("dead-letter".to_owned(), letter.key.as_slice()),
+    };
+    (kind, Bytes::copy_from_slice(subject))
+}
+
+fn rfc3339(at: Millis) -> String {
+    let time: DateTime<Utc> = DateTime::from_timestamp_millis(at.0).unwrap_or_default();
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}

@@ -1,0 +1,196 @@
+//! One partition's processor: the turn that reads, folds, appends and applies, and the loop around it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rollcall_log::{Append, Clock, Log, Position};
+use rollcall_model::batch::{Batch, InputRange};
+use rollcall_model::{Millis, Policy, Topic};
+use rollcall_schemas::Record;
+use rollcall_tables::Tables;
+use tokio::sync::watch;
+use tracing::{debug, info};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::batch::{Folded, fold};
+use crate::decode::Decoder;
+use crate::error::Error;
+use crate::inputs::{self, GROUP, Inputs};
+use crate::metrics;
+use crate::output::Output;
+use crate::restore::{Progress, Restored, restore};
+
+/// A partition without work writes an empty batch this often, so that its newest schedule record never
+/// expires (DESIGN.md section 5).
+const EMPTY_BATCH_AFTER_MS: i64 = rollcall_model::time::HOUR_MS;
+
+/// What a processor works with.
+pub struct Setup<T> {
+    /// Where inputs come from and everything goes.
+    pub log: Arc<dyn Log>,
+    /// The batch's clock.
+    pub clock: Arc<dyn Clock>,
+    /// The partition's tables.
+    pub tables: T,
+    /// The partition.
+    pub partition: u32,
+    /// The rules' numbers.
+    pub policy: Policy,
+}
+
+/// What a turn did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// A batch was committed.
+    Folded {
+        /// Input records in it.
+        records: usize,
+        /// Timers in it.
+        timers: usize,
+    },
+    /// There was nothing to do; at this time there will be.
+    Idle {
+        /// The next timer, or the next empty batch.
+        until: Millis,
+    },
+}
+
+/// The processor of one partition.
+pub struct Processor<T> {
+    setup: Setup<T>,
+    decoder: Decoder,
+    policy_bytes: Vec<u8>,
+    policy_hash: u64,
+    progress: Progress,
+}
+
+impl<T: Tables> Processor<T> {
+    /// Restores the partition and makes it ready to fold.
+    ///
+    /// Errors: the log or the tables cannot be read, or do not belong together ([`Error::Ahead`],
+    /// [`Error::Digest`]).
+    pub fn open(mut setup: Setup<T>) -> Result<(Self, Restored), Error> {
+        let partition = setup.partition;
+        let (progress, restored) = restore(setup.log.as_ref(), &mut setup.tables, partition)?;
+        let partitions = setup.log.partitions(Topic::Status);
+        let decoder = Decoder::new(partition, partitions, &setup.policy);
+        let policy_bytes = setup.policy.encode();
+        let policy_hash = xxh3_64(&policy_bytes);
+        info!(
+            partition,
+            batch = restored.batch,
+            replayed = restored.replayed,
+            "Partition restored."
+        );
+        Ok((Self { setup, decoder, policy_bytes, policy_hash, progress }, restored))
+    }
+
+    /// Runs until `stop` turns true; a batch that has begun is finished first.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+        let mut appended = self.setup.log.appended();
+        while !*stop.borrow() {
+            appended.mark_unchanged();
+            let Turn::Idle { until } = self.turn().await? else {
+                continue;
+            };
+            let wait_ms = (until - self.setup.clock.now()).clamp(0, EMPTY_BATCH_AFTER_MS);
+            let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or_default());
+            tokio::select! {
+                changed = appended.changed() => if changed.is_err() { break },
+                () = tokio::time::sleep(wait) => {}
+                changed = stop.changed() => if changed.is_err() { break },
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds and commits the next batch, if there is one.
+    pub async fn turn(&mut self) -> Result<Turn, Error> {
+        let begun = Instant::now();
+        let partition = self.setup.partition;
+        let inputs = inputs::read(
+            self.setup.log.as_ref(),
+            self.setup.clock.as_ref(),
+            partition,
+            &self.setup.policy,
+            &self.progress.inputs,
+            (self.progress.now, self.progress.timers_at),
+        )?;
+        let limit = self.setup.policy.timers_per_batch_max as usize;
+        let failed = |source| Error::Tables { partition, action: "read its timers", source };
+        let due = self.setup.tables.due(inputs.timers_at, limit).map_err(failed)?;
+        let records: usize = inputs.records.iter().map(|(_, records)| records.len()).sum();
+        let empty_at = self.progress.now + EMPTY_BATCH_AFTER_MS;
+        if records == 0 && due.is_empty() && inputs.now < empty_at {
+            let next = self.setup.tables.next_due().map_err(failed)?;
+            return Ok(Turn::Idle { until: next.map_or(empty_at, |due| due.min(empty_at)) });
+        }
+        let tables = &self.setup.tables;
+        let folded =
+            fold(partition, &self.setup.policy, &self.decoder, tables, &due, &inputs)?;
+        self.commit(&inputs, folded).await?;
+        let number = self.progress.batch;
+        let timers = due.len();
+        metrics::committed(partition, number, timers as u64, begun.elapsed().as_secs_f64());
+        debug!(partition, number, records, timers, "Batch committed.");
+        Ok(Turn::Folded { records, timers })
+    }
+
+    /// Appends everything that the batch made together with its positions; then the tables follow.
+    async fn commit(&mut self, inputs: &Inputs, folded: Folded) -> Result<(), Error> {
+        let partition = self.setup.partition;
+        let mut next = self.progress.clone();
+        next.batch += 1;
+        next.now = inputs.now;
+        next.timers_at = inputs.timers_at;
+        next.inputs = inputs.next;
+        next.policy_hash = self.policy_hash;
+        let mut output = Output::new(partition, inputs.now);
+        output.derived(folded.derived);
+        let (changes, tables) = output.changelog(next.batch, folded.dirty, &mut next.digests);
+        output.schedule(&Batch {
+            number: next.batch,
+            now: inputs.now,
+            timers_at: inputs.timers_at,
+            policy_hash: self.policy_hash,
+            policy: (self.policy_hash != self.progress.policy_hash)
+                .then(|| self.setup.policy.clone()),
+            fold_revision: rollcall_fold::REVISION,
+            inputs: ranges(&self.progress, inputs),
+            tables,
+            derived_digest: output.derived_digest.0,
+            refused_for_schema: folded.refused_for_schema,
+        });
+        let topics: Vec<Topic> = output.records.iter().map(|record| record.topic).collect();
+        let append = Append { records: output.records, positions: positions(partition, inputs) };
+        let appended = self.setup.log.append(append).await;
+        let offsets = appended
+            .map_err(|source| Error::Log { partition, action: "commit a batch", source })?;
+        for (topic, offset) in topics.into_iter().zip(offsets) {
+            let table = rollcall_tables::Table::ALL.iter().position(|t| t.changelog() == topic);
+            if let Some(at) = table {
+                next.changelogs[at] = offset + 1;
+            }
+        }
+        let meta = next.meta(&self.policy_bytes);
+        self.setup
+            .tables
+            .apply(&changes, &meta)
+            .map_err(|source| Error::Tables { partition, action: "apply a batch", source })?;
+        self.progress = next;
+        Ok(())
+    }
+}
+
+/// What the batch read, topic by topic.
+fn ranges(before: &Progress, inputs: &Inputs) -> Vec<InputRange> {
+    let all = Topic::INPUTS.into_iter().zip(before.inputs).zip(inputs.next);
+    all.filter(|((_, from), to)| from != to)
+        .map(|((topic, from), to)| InputRange { topic, from, to })
+        .collect()
+}
+
+fn positions(partition: u32, inputs: &Inputs) -> Vec<Position> {
+    let all = Topic::INPUTS.into_iter().zip(inputs.next);
+    all.map(|(topic, next)| Position { group: GROUP.to_owned(), topic, partition, next }).collect()
+}

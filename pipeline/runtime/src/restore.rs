@@ -1,0 +1,234 @@
+//! Where a partition stands after a restart: the tables as they were flushed, the tail of their changelogs
+//! on top, and the newest schedule record as witness.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use rollcall_log::{Log, ReadLimit};
+use rollcall_model::batch::Batch;
+use rollcall_model::{Millis, Topic};
+use rollcall_schemas::{Record, body, leading};
+use rollcall_tables::{Change, Digest, Meta, RowIndex, Table, Tables};
+
+use crate::error::Error;
+use crate::inputs::{GROUP, Positions};
+use crate::output::TableDigests;
+
+/// Changelog records replayed as one: bounds memory, and each step leaves a consistent store behind.
+const CHUNK: ReadLimit = ReadLimit { records: 10_000, bytes: 16 * 1024 * 1024 };
+
+/// What a restore found and did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// Changelog records replayed.
+    pub replayed: u64,
+    /// The newest batch; 0 for a new partition.
+    pub batch: u64,
+}
+
+/// How far a partition has got.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    /// Number of the newest batch.
+    pub(crate) batch: u64,
+    /// Its clock.
+    pub(crate) now: Millis,
+    /// Its timer time.
+    pub(crate) timers_at: Millis,
+    /// Hash of its policy.
+    pub(crate) policy_hash: u64,
+    /// Next offset per input.
+    pub(crate) inputs: Positions,
+    /// Next offset per changelog, in the order of [`Table::ALL`].
+    pub(crate) changelogs: [u64; Table::ALL.len()],
+    /// Digest per table.
+    pub(crate) digests: TableDigests,
+}
+
+impl Progress {
+    /// The progress record that goes with the tables.
+    pub(crate) fn meta(&self, policy: &[u8]) -> Meta {
+        let digests = Table::ALL.into_iter().zip(self.digests.0).map(|(t, d)| (t, d.0));
+        Meta {
+            batch: self.batch,
+            now: self.now,
+            timers_at: self.timers_at,
+            policy: policy.to_vec(),
+            inputs: Topic::INPUTS.into_iter().zip(self.inputs).collect(),
+            changelogs: Table::ALL.into_iter().zip(self.changelogs).collect(),
+            digests: digests.collect(),
+        }
+    }
+}
+
+/// Brings `tables` up to the log and gives the progress to go on from.
+pub(crate) fn restore(
+    log: &dyn Log,
+    tables: &mut dyn Tables,
+    partition: u32,
+) -> Result<(Progress, Restored), Error> {
+    let failed = |source| Error::Tables { partition, action: "read its progress", source };
+    let stored = tables.meta().map_err(failed)?.unwrap_or_default();
+    let mut progress = Progress {
+        batch: stored.batch,
+        now: stored.now,
+        timers_at: stored.timers_at,
+        policy_hash: 0,
+        inputs: committed(log, partition)?,
+        changelogs: Table::ALL.map(|table| value_of(&stored.changelogs, table)),
+        digests: TableDigests(Table::ALL.map(|table| Digest(value_of(&stored.digests, table)))),
+    };
+    let mut replayed = 0;
+    for (at, table) in Table::ALL.into_iter().enumerate() {
+        let end = offsets(log, table.changelog(), partition)?.end;
+        let from = progress.changelogs[at];
+        if from > end {
+            let topic = table.changelog();
+            return Err(Error::Ahead { partition, topic, stored: from, end });
+        }
+        replayed += replay(log, tables, partition, table, end, &mut progress, &stored)?;
+    }
+    if let Some(newest) = newest_batch(log, partition)? {
+        verify(partition, &newest, &mut progress)?;
+        progress.batch = newest.number;
+        progress.now = newest.now;
+        progress.timers_at = newest.timers_at;
+        progress.policy_hash = newest.policy_hash;
+    }
+    crate::metrics::restored(replayed);
+    let restored = Restored { replayed, batch: progress.batch };
+    Ok((progress, restored))
+}
+
+fn value_of<V: Copy + Default>(pairs: &[(Table, V)], table: Table) -> V {
+    pairs.iter().find(|(one, _)| *one == table).map(|(_, value)| *value).unwrap_or_default()
+}
+
+fn offsets(
+    log: &dyn Log,
+    topic: Topic,
+    partition: u32,
+) -> Result<rollcall_log::OffsetRange, Error> {
+    log.offsets(topic, partition)
+        .map_err(|source| Error::Log { partition, action: "read its offsets", source })
+}
+
+/// The positions that the last batch committed; the start of a topic that none ever read.
+fn committed(log: &dyn Log, partition: u32) -> Result<Positions, Error> {
+    let mut positions = Positions::default();
+    for (position, topic) in positions.iter_mut().zip(Topic::INPUTS) {
+        let found = log
+            .position(GROUP, topic, partition)
+            .map_err(|source| Error::Log { partition, action: "read its positions", source })?;
+        *position = match found {
+            Some(next) => next,
+            None => offsets(log, topic, partition)?.start,
+        };
+    }
+    Ok(positions)
+}
+
+/// Replays one changelog from where the tables stand up to `end`.
+fn replay(
+    log: &dyn Log,
+    tables: &mut dyn Tables,
+    partition: u32,
+    table: Table,
+    end: u64,
+    progress: &mut Progress,
+    stored: &Meta,
+) -> Result<u64, Error> {
+    let at = Table::ALL.iter().position(|one| *one == table).unwrap_or_default();
+    let mut replayed = 0;
+    while progress.changelogs[at] < end {
+        let from = progress.changelogs[at];
+        let records = log
+            .read(table.changelog(), partition, from, CHUNK)
+            .map_err(|source| Error::Log { partition, action: "read a changelog", source })?;
+        // Compaction leaves gaps, at the end too.
+        progress.changelogs[at] = records.last().map_or(end, |last| last.offset + 1).min(end);
+        let mut last_by_key: HashMap<Bytes, Option<Bytes>> = HashMap::new();
+        for record in records.into_iter().filter(|record| record.offset < end) {
+            replayed += 1;
+            if let Some(key) = record.key {
+                last_by_key.insert(key, record.value);
+            }
+        }
+        let digest = progress.digests.of(table);
+        let changes = last_by_key
+            .into_iter()
+            .map(|(key, value)| change(tables, partition, table, key, value, digest))
+            .collect::<Result<Vec<_>, Error>>()?;
+        // Batch number and times stay behind until all changelogs are in: the log has the newer ones.
+        let meta = Meta { inputs: stored.inputs.clone(), ..progress.meta(&stored.policy) };
+        tables
+            .apply(&changes, &meta)
+            .map_err(|source| Error::Tables { partition, action: "restore rows", source })?;
+    }
+    Ok(replayed)
+}
+
+fn change(
+    tables: &dyn Tables,
+    partition: u32,
+    table: Table,
+    key: Bytes,
+    value: Option<Bytes>,
+    digest: &mut Digest,
+) -> Result<Change, Error> {
+    let failed = |source| Error::Tables { partition, action: "read a row", source };
+    let old = match tables.get(table, &key).map_err(failed)? {
+        Some(before) => {
+            digest.remove(&key, body(&before));
+            Some(index(partition, table, &before)?)
+        }
+        None => None,
+    };
+    let new = match value {
+        Some(value) => {
+            digest.insert(&key, body(&value));
+            let index = index(partition, table, &value)?;
+            Some((value, index))
+        }
+        None => None,
+    };
+    Ok(Change { table, key, old, new })
+}
+
+/// What the indexes need of a row, from its leading fields alone.
+fn index(partition: u32, table: Table, value: &[u8]) -> Result<RowIndex, Error> {
+    let own = |source| Error::Own { partition, what: "changelog record", source };
+    let (due_at, org_id) = leading(table.changelog(), value).map_err(own)?;
+    Ok(RowIndex { due_at, org_id })
+}
+
+/// The newest schedule record of the partition.
+fn newest_batch(log: &dyn Log, partition: u32) -> Result<Option<Batch>, Error> {
+    let range = offsets(log, Topic::Schedule, partition)?;
+    if range.end == range.start {
+        return Ok(None);
+    }
+    let limit = ReadLimit { records: 1, bytes: CHUNK.bytes };
+    let records = log
+        .read(Topic::Schedule, partition, range.end - 1, limit)
+        .map_err(|source| Error::Log { partition, action: "read its schedule", source })?;
+    let own = |source| Error::Own { partition, what: "schedule record", source };
+    let value = records.into_iter().next().and_then(|record| record.value);
+    value.map(|value| Batch::decode(&value)).transpose().map_err(own)
+}
+
+/// The restored tables must be the ones that the newest batch left behind.
+fn verify(partition: u32, newest: &Batch, progress: &mut Progress) -> Result<(), Error> {
+    for table in Table::ALL {
+        let topic = table.changelog();
+        let Some(expected) = newest.tables.iter().find(|one| one.topic == topic) else {
+            continue;
+        };
+        let found = progress.digests.of(table).0;
+        if found != expected.digest {
+            let (batch, expected) = (newest.number, expected.digest);
+            return Err(Error::Digest { partition, table, batch, found, expected });
+        }
+    }
+    Ok(())
+}
