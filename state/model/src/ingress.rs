@@ -55,6 +55,9 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// Every dialect.
+    pub const ALL: [Dialect; 2] = [Dialect::Draft, Dialect::Rhc];
+
     /// The name used in configuration, rows and metrics.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -47,7 +47,8 @@ impl Json {
 
     /// Whether this is an object with at least one member.
     pub fn is_filled_object(&self) -> bool {
-        matches!(self.value(), serde_json::Value::Object(map) if !map.is_empty())
+        // Exact without parsing: the text is valid JSON, trimmed, so only an object begins with a brace.
+        self.0.strip_prefix('{').is_some_and(|rest| !rest.trim_start().starts_with('}'))
     }
 
     /// Whether this is an object with one of `names` as a key.

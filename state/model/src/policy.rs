@@ -1,5 +1,6 @@
 //! The rules' numbers, recorded with every batch that changes them. `docs/policy.md` lists the keys.
 
+use crate::ingress::Dialect;
 use crate::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
 
 /// Intervals and limits of the fold (DESIGN.md section 4). Durations in milliseconds, never negative.
@@ -23,7 +24,10 @@ pub struct Policy {
     pub refresh_after_ms: i64,
     /// Inventory may drop a host after this (deployed: 26 h).
     pub inventory_stale_after_ms: i64,
-    /// Silent for this long: inactive. Only for dialects with keep-alive traffic.
+    /// Dialects in which silence means something (seed 004), without repetition. By default those with
+    /// keep-alive traffic; elsewhere silence is legal.
+    pub inactivity_dialects: Vec<Dialect>,
+    /// Silent for this long: inactive. Only for [`Policy::inactivity_dialects`].
     pub inactive_after_ms: i64,
     /// Silent for this long: offline.
     pub disconnect_after_ms: i64,
@@ -73,6 +77,10 @@ impl Default for Policy {
             tenant_confirmed_for_ms: 10 * MINUTE_MS,
             refresh_after_ms: 25 * HOUR_MS,
             inventory_stale_after_ms: 26 * HOUR_MS,
+            inactivity_dialects: Dialect::ALL
+                .into_iter()
+                .filter(|dialect| dialect.has_keep_alive_traffic())
+                .collect(),
             inactive_after_ms: 5 * MINUTE_MS,
             disconnect_after_ms: 10 * MINUTE_MS,
             unverified_after_ms: 10 * MINUTE_MS,

@@ -35,6 +35,8 @@ pub struct ConnectionRow {
     pub last_activity_at: Millis,
     /// Set while presence is offline.
     pub offline: Option<OfflineFact>,
+    /// Since when presence is unverified (append time); `None` otherwise.
+    pub unverified_at: Option<Millis>,
     /// Account number; `""` when tenantless or unknown.
     pub account: String,
     /// x-rh-identity document of the tenant; `None` when tenantless.
