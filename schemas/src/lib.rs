@@ -1,1 +1,33 @@
-//! rollcall-schemas.
+//! What is on the wire: one Avro schema per topic, the dialects of the devices, and the table of topics.
+//!
+//! Wire types and domain types are different types; the conversions live here and nowhere else. No IO, no
+//! clock, no configuration. Reading order: the table of topics (`topics`, `partition`), values of topics
+//! (`record`, `frame`, `leading`, `json`, `evolution`), then what devices and inventory speak (`dialect`,
+//! `inventory`, `identity`).
+
+pub mod partition;
+pub mod topics;
+
+mod codec;
+mod error;
+mod frame;
+mod leading;
+mod record;
+mod registry;
+mod wire;
+
+pub mod evolution;
+pub mod json;
+
+pub mod dialect;
+pub mod identity;
+pub mod inventory;
+
+pub use error::DecodeError;
+pub use frame::{body, fingerprint};
+pub use leading::leading;
+pub use record::Record;
+pub use registry::{SchemaText, schemas};
+
+#[cfg(test)]
+mod tests;
