@@ -1,0 +1,55 @@
+//! The x-rh-identity document of a client whose tenant came from a place that has no document of its own.
+//!
+//! Shape: anchors/cloud-connector.md section 4, "What HBI takes today". Nothing is signed or checked here.
+
+use rollcall_model::{ClientId, Json};
+use serde::Serialize;
+
+/// The identity of `client` as a System that authenticated with its certificate.
+///
+/// `org_id` stands at the top level, where inventory compares it with the host's, and under `internal`, where
+/// older services look. `account` may be empty. The same arguments give the same bytes.
+pub fn system(client: &ClientId, org_id: &str, account: &str) -> Json {
+    let document = Document {
+        identity: Identity {
+            account_number: account,
+            auth_type: "cert-auth",
+            internal: Internal { org_id },
+            org_id,
+            system: System { cert_type: "system", cn: client.as_str() },
+            r#type: "System",
+        },
+    };
+    let text = serde_json::to_string(&document).expect("a struct of texts is always written");
+    Json::new(&text).expect("serde_json writes valid JSON of four levels")
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    identity: Identity<'a>,
+}
+
+/// Members in the order of their names.
+#[derive(Serialize)]
+struct Identity<'a> {
+    account_number: &'a str,
+    auth_type: &'static str,
+    internal: Internal<'a>,
+    org_id: &'a str,
+    system: System<'a>,
+    r#type: &'static str,
+}
+
+#[derive(Serialize)]
+struct Internal<'a> {
+    org_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct System<'a> {
+    cert_type: &'static str,
+    cn: &'a str,
+}
+
+#[cfg(test)]
+mod tests;
