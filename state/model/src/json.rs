@@ -3,11 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
 /// Deepest nesting accepted; serde_json refuses 128, and no fact is deeper than a few levels.
 pub const DEPTH_MAX: usize = 64;
 
 /// Valid JSON text as received, without the white space around it.
 ///
+/// Stricter than the grammar where a reader could not follow: no lone surrogates, no numbers beyond f64.
 /// Equality is equality of the text: a device that sends the same facts sends the same bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Json(Arc<str>);
@@ -30,7 +33,7 @@ impl Json {
         if depth(text) > DEPTH_MAX {
             return Err(JsonError::TooDeep);
         }
-        serde_json::from_str::<serde::de::IgnoredAny>(text)
+        serde_json::from_str::<Sound>(text)
             .map_err(|error| JsonError::Invalid(error.to_string()))?;
         Ok(Self(text.into()))
     }
@@ -53,16 +56,88 @@ impl Json {
 
     /// Whether this is an object with one of `names` as a key.
     pub fn has_any_key(&self, names: &[&str]) -> bool {
-        match self.value() {
-            serde_json::Value::Object(map) => names.iter().any(|name| map.contains_key(*name)),
-            _ => false,
+        use serde::Deserializer;
+        let mut text = serde_json::Deserializer::from_str(&self.0);
+        // Only an error for what is no object: the text is valid JSON.
+        text.deserialize_map(AnyKey(names)).unwrap_or(false)
+    }
+}
+
+/// Looks for keys without building the values.
+struct AnyKey<'a>(&'a [&'a str]);
+
+impl<'de> serde::de::Visitor<'de> for AnyKey<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let mut is_found = false;
+        while let Some((key, _)) = map.next_entry::<String, serde::de::IgnoredAny>()? {
+            is_found |= self.0.contains(&key.as_str());
         }
+        Ok(is_found)
     }
 }
 
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A value read to its last text and number, then forgotten.
+///
+/// `IgnoredAny` would skip over lone surrogates and numbers out of range, and [`Json::value`] would then fail.
+struct Sound;
+
+impl<'de> Deserialize<'de> for Sound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Sound)
+    }
+}
+
+impl<'de> Visitor<'de> for Sound {
+    type Value = Sound;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Sound, E> {
+        Ok(Sound)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Sound, E> {
+        Ok(Sound)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Sound, E> {
+        Ok(Sound)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Sound, E> {
+        Ok(Sound)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Sound, E> {
+        Ok(Sound)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Sound, E> {
+        Ok(Sound)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Sound, A::Error> {
+        while seq.next_element::<Sound>()?.is_some() {}
+        Ok(Sound)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sound, A::Error> {
+        while map.next_entry::<Sound, Sound>()?.is_some() {}
+        Ok(Sound)
     }
 }
 

@@ -1,0 +1,124 @@
+//! The decisions: which rule an event or a due timer meets. The modules below compute.
+
+use rollcall_model::event::Message;
+use rollcall_model::row::{LookupWhy, OfflineFact, OfflineReason};
+use rollcall_model::{Arrival, Cause, ClientId, DeliveryId, Event, TimerKind};
+
+use crate::context::{Context, Ignored, Rows, Step};
+use crate::ordering::Admission;
+use crate::work::Work;
+use crate::{delivery, message, offline, online, ordering, tenant};
+
+/// The delivery that the caller must load into [`Rows::delivery`] before [`step`]; `None` = none.
+pub fn delivery_of(_client: &ClientId, event: &Event, _arrival: &Arrival) -> Option<DeliveryId> {
+    match event {
+        Event::Request(request) => Some(request.id),
+        Event::Receipt(receipt) => Some(receipt.delivery_id),
+        Event::Message(message) => message.answers,
+        Event::Online(_)
+        | Event::Offline(_)
+        | Event::BrokerLost
+        | Event::RetainedAbsent
+        | Event::Tenant(_) => None,
+    }
+}
+
+/// Folds one event of `client` into its rows.
+///
+/// Guarantee: pure; an event that has no effect leaves the rows as they were and says so in `note`.
+pub fn step(
+    ctx: &Context<'_>,
+    client: &ClientId,
+    rows: Rows,
+    event: &Event,
+    arrival: &Arrival,
+) -> Step {
+    let mut work = Work::record(ctx, client, rows, Cause::Record(arrival.at));
+    match event {
+        Event::Online(online) => match ordering::online(work.row(), online, arrival, ctx.policy) {
+            Admission::Create => online::create(&mut work, online, arrival),
+            Admission::Accept => online::accept(&mut work, online, arrival),
+            Admission::Resume => online::resume(&mut work, arrival),
+            Admission::Refuse(why) => work.ignore(why),
+        },
+        Event::Offline(gone) => match ordering::offline(work.row(), gone, arrival, ctx.policy) {
+            Ok(()) => offline::take_offline(&mut work, fact(gone.reason, arrival)),
+            Err(why) => work.ignore(why),
+        },
+        Event::BrokerLost => match ordering::broker_lost(work.row(), arrival, ctx.policy) {
+            Ok(()) => offline::doubt(&mut work, arrival.appended_at),
+            Err(why) => work.ignore(why),
+        },
+        Event::RetainedAbsent => match ordering::retained_absent(work.row()) {
+            Ok(()) => {
+                offline::take_offline(&mut work, fact(OfflineReason::Unverified, arrival));
+            }
+            Err(why) => work.ignore(why),
+        },
+        Event::Message(message) => traffic(&mut work, message, arrival),
+        Event::Tenant(answer) => tenant::answer(&mut work, answer, arrival.at),
+        Event::Receipt(receipt) => delivery::receipt(&mut work, receipt),
+        Event::Request(request) => delivery::request(&mut work, request, arrival),
+    }
+    work.finish()
+}
+
+/// Fires every timer that is due at `ctx.timers_at`: those of `rows.delivery` when it is loaded,
+/// else those of `rows.connection`; in the order of [`TimerKind::ALL`], each at most once.
+///
+/// Guarantee: afterwards the row's `due_at` is what today's policy makes of it. A timer that this
+/// policy has put off is set anew and does nothing else; `revision` and `updated_at` stay then.
+pub fn fire(ctx: &Context<'_>, client: &ClientId, rows: Rows) -> Step {
+    let mut work = Work::timers(ctx, client, rows);
+    for kind in TimerKind::ALL {
+        let Some(due_at) = work.due_of(kind).filter(|due_at| *due_at <= ctx.timers_at) else {
+            continue;
+        };
+        work.cause = Cause::Timer { kind, due_at };
+        let gone = |reason| OfflineFact {
+            at: due_at,
+            reason,
+            is_by_redelivery: false,
+        };
+        match kind {
+            TimerKind::Retention => offline::forget(&mut work),
+            TimerKind::LookupTimeout => tenant::ask_again(&mut work),
+            TimerKind::TenantRetry => tenant::ask(&mut work, LookupWhy::Retry),
+            TimerKind::Refresh => tenant::ask(&mut work, LookupWhy::Refresh),
+            TimerKind::Inactive => offline::fall_silent(&mut work),
+            TimerKind::Silent => {
+                offline::take_offline(&mut work, gone(OfflineReason::Inactive));
+            }
+            TimerKind::Unverified => {
+                offline::take_offline(&mut work, gone(OfflineReason::Unverified));
+            }
+            TimerKind::DeliveryDeadline => delivery::expire(&mut work),
+            TimerKind::DeliveryRetry => delivery::retry(&mut work),
+            TimerKind::AnswerWindow => delivery::forget(&mut work),
+        }
+    }
+    work.finish()
+}
+
+/// Traffic is a sign of life and perhaps an answer. A retained message is neither: it is the
+/// broker's memory.
+fn traffic(work: &mut Work<'_>, message: &Message, arrival: &Arrival) {
+    if arrival.is_retained {
+        return work.ignore(Ignored::Retained);
+    }
+    match work.row() {
+        Some(_) => message::sign_of_life(work, arrival),
+        None => work.ignore(Ignored::NoRow),
+    }
+    if message.answers.is_some() {
+        delivery::answer(work, message);
+    }
+}
+
+fn fact(reason: OfflineReason, arrival: &Arrival) -> OfflineFact {
+    OfflineFact {
+        at: arrival.appended_at,
+        reason,
+        is_by_redelivery: arrival.is_redelivery,
+    }
+}
