@@ -1,0 +1,48 @@
+# rollcall: everything a person or the gate runs. `make help` lists it.
+#
+# All builds are `--release`: one profile family serves tests, demo and benches, so that RocksDB is
+# compiled once (docs/decisions/0002-one-profile-family.md). The target folder lies outside the
+# checkout, so that several checkouts share it; set CARGO_TARGET_DIR to put it elsewhere.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/rollcall/target
+CARGO := cargo
+CRATE_FLAGS := --release --locked --workspace
+ARGS ?=
+
+.PHONY: help setup build run test check fmt clippy tidy doc
+.DEFAULT_GOAL := help
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
+
+setup: ## install what a build needs (Debian, as root), or say what is missing
+	@.ci/setup
+
+build: setup ## build the `rollcall` binary
+	$(CARGO) build --release --locked -p rollcall
+
+run: build ## build, then `rollcall dev`; more flags with ARGS="--data-dir D"
+	@"$(CARGO_TARGET_DIR)/release/rollcall" dev $(ARGS)
+
+# Cargo does not build the binary of one package for the tests of another; the first line does, with
+# the same features as the second, so that nothing is compiled twice.
+test: setup ## everything the gate tests: unit tests, suites, tidy
+	$(CARGO) build $(CRATE_FLAGS) --bins --tests
+	$(CARGO) test $(CRATE_FLAGS) --no-fail-fast
+
+check: setup fmt clippy tidy doc ## formatting, lints, tidy rules and documentation; no warnings
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy $(CRATE_FLAGS) --all-targets --quiet -- -D warnings
+
+tidy:
+	$(CARGO) test --release --locked -p rollcall-tests --test tidy
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(CRATE_FLAGS) --no-deps --quiet
