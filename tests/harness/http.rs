@@ -1,0 +1,54 @@
+//! HTTP as the suites need it: GET with headers, status and body, on a runtime of its own per call.
+
+use std::time::Duration;
+
+use anyhow::Context;
+
+/// A reply, whatever its status.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// HTTP status code.
+    pub status: u16,
+    /// The whole body.
+    pub body: String,
+}
+
+impl Reply {
+    /// The body as JSON. Errors: with status and body in the text.
+    pub fn json(&self) -> anyhow::Result<serde_json::Value> {
+        serde_json::from_str(&self.body)
+            .with_context(|| format!("no JSON in reply {}: {}", self.status, self.body))
+    }
+
+    /// The body as one JSON document per line.
+    pub fn lines(&self) -> anyhow::Result<Vec<serde_json::Value>> {
+        let lines = self.body.lines().filter(|line| !line.is_empty());
+        lines
+            .map(|line| serde_json::from_str(line).with_context(|| format!("no JSON: {line}")))
+            .collect()
+    }
+}
+
+/// GET `url` with `headers`. Errors: when there is no reply at all within 20 s.
+pub fn get(url: &str, headers: &[(&str, &str)]) -> anyhow::Result<Reply> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(20))
+            .build()?;
+        let request = headers
+            .iter()
+            .fold(client.get(url), |request, (name, value)| {
+                request.header(*name, *value)
+            });
+        let response = request.send().await.with_context(|| format!("get {url}"))?;
+        let status = response.status().as_u16();
+        let body = response
+            .text()
+            .await
+            .with_context(|| format!("read the reply of {url}"))?;
+        Ok(Reply { status, body })
+    })
+}

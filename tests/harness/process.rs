@@ -1,0 +1,267 @@
+//! `rollcall dev` as a child process: started on free ports in a temporary folder, killed,
+//! restarted.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use anyhow::Context;
+
+use crate::wait::eventually;
+
+/// How many lines of the child's output an error shows.
+const LINES_SHOWN: usize = 40;
+
+/// The binary that was built with these tests.
+pub fn binary() -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe().context("find the test's own path")?;
+    let folder = test
+        .parent()
+        .and_then(Path::parent)
+        .context("find the target folder")?;
+    let binary = folder.join(format!("rollcall{}", std::env::consts::EXE_SUFFIX));
+    anyhow::ensure!(
+        binary.is_file(),
+        "{} is missing: build it with `cargo build --release -p rollcall`, or run `make test`",
+        binary.display()
+    );
+    Ok(binary)
+}
+
+/// Runs the binary to its end, with nothing on its standard input and no `ROLLCALL_` variable
+/// around.
+pub fn run(args: &[&str]) -> anyhow::Result<Output> {
+    run_with(args, &[])
+}
+
+/// As [`run`], with environment variables.
+pub fn run_with(args: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Output> {
+    let mut command = command()?;
+    command.envs(variables.iter().copied()).args(args);
+    command
+        .output()
+        .with_context(|| format!("run rollcall {}", args.join(" ")))
+}
+
+fn command() -> anyhow::Result<Command> {
+    let mut command = Command::new(binary()?);
+    command.stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ROLLCALL_") {
+            command.env_remove(&name);
+        }
+    }
+    Ok(command)
+}
+
+/// A folder, a configuration and a tenant file for `rollcall dev`; outlives the processes started
+/// on it.
+pub struct Dev {
+    folder: tempfile::TempDir,
+    config: String,
+}
+
+impl Dev {
+    /// A fresh folder. `config` is the text of the `--config` file; may be empty.
+    pub fn new(config: &str) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("rollcall-test-")
+            .tempdir()?;
+        Ok(Self {
+            folder,
+            config: config.to_owned(),
+        })
+    }
+
+    /// With a static tenant file, which [`Dev::write_tenants`] can replace while a process runs.
+    pub fn with_tenants(policy: &str, tenants: &str) -> anyhow::Result<Self> {
+        let mut dev = Self::new(policy)?;
+        let path = dev.tenants_path();
+        dev.config
+            .push_str(&format!("\n[tenant]\nkind = \"static\"\nfile = {path:?}\n"));
+        dev.write_tenants(tenants)?;
+        Ok(dev)
+    }
+
+    /// Replaces the tenant file in one step, as an editor does.
+    pub fn write_tenants(&self, tenants: &str) -> anyhow::Result<()> {
+        let fresh = self.folder.path().join("tenants.json.new");
+        fs::write(&fresh, tenants)?;
+        fs::rename(&fresh, self.tenants_path())?;
+        Ok(())
+    }
+
+    /// The data folder; empty before the first start.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn tenants_path(&self) -> PathBuf {
+        self.folder.path().join("tenants.json")
+    }
+
+    /// Starts `rollcall dev` on the data folder, on free ports, and waits until it is ready.
+    pub fn start(&self) -> anyhow::Result<Rollcall> {
+        let config = self.folder.path().join("rollcall.toml");
+        fs::write(&config, &self.config)?;
+        let mut command = command()?;
+        command
+            .arg("dev")
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .arg("--config")
+            .arg(&config);
+        command.args([
+            "--mqtt",
+            "127.0.0.1:0",
+            "--http",
+            "127.0.0.1:0",
+            "--ops",
+            "127.0.0.1:0",
+        ]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("start rollcall dev")?;
+        let said = Said::default();
+        let out = child.stdout.take().context("the child's output")?;
+        let err = child.stderr.take().context("the child's errors")?;
+        said.collect(out);
+        said.collect(err);
+        let mut child = Guard(child);
+        let address = |child: &mut Guard, name: &str| {
+            eventually(&format!("the `{name}` line of the banner"), || {
+                let found = said.address(name);
+                if found.is_none() && child.0.try_wait()?.is_some() {
+                    // Said once more below with everything it printed.
+                    anyhow::bail!("rollcall dev has ended");
+                }
+                Ok(found)
+            })
+            .with_context(|| format!("rollcall dev said:\n{}", said.tail()))
+        };
+        let mqtt = address(&mut child, "mqtt")?;
+        let http = address(&mut child, "http")?;
+        let ops = address(&mut child, "ops")?;
+        let rollcall = Rollcall {
+            mqtt,
+            http,
+            ops,
+            child,
+            said,
+        };
+        rollcall.wait_until_ready()?;
+        Ok(rollcall)
+    }
+}
+
+/// A running `rollcall dev`; killed when dropped.
+pub struct Rollcall {
+    /// Where devices connect.
+    pub mqtt: SocketAddr,
+    /// Where the API listens.
+    pub http: SocketAddr,
+    /// Where the ops port listens.
+    pub ops: SocketAddr,
+    child: Guard,
+    said: Said,
+}
+
+impl Rollcall {
+    /// `kill -9`, and waits until the process is gone.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.0.kill()?;
+        self.child.0.wait()?;
+        Ok(())
+    }
+
+    /// SIGTERM, and the exit status. Errors: when it has not ended by the deadline.
+    pub fn terminate(mut self) -> anyhow::Result<ExitStatus> {
+        let id = self.child.0.id().to_string();
+        let sent = Command::new("sh")
+            .args(["-c", "kill -TERM \"$1\"", "sh", &id])
+            .status()?;
+        anyhow::ensure!(sent.success(), "cannot signal process {id}");
+        eventually("the end of the process", || Ok(self.child.0.try_wait()?))
+            .with_context(|| format!("rollcall dev said:\n{}", self.said.tail()))
+    }
+
+    /// What the process has printed last, for messages.
+    pub fn tail(&self) -> String {
+        self.said.tail()
+    }
+
+    fn wait_until_ready(&self) -> anyhow::Result<()> {
+        eventually("readiness", || {
+            let reply = crate::http::get(&format!("http://{}/readyz", self.ops), &[])?;
+            anyhow::ensure!(
+                reply.status == 200,
+                "readyz says {}: {}",
+                reply.status,
+                reply.body
+            );
+            Ok(Some(()))
+        })
+        .with_context(|| format!("rollcall dev said:\n{}", self.said.tail()))
+    }
+}
+
+/// A child that does not outlive its test.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // It may have ended already: then there is nothing left to do.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Every line the child printed, from both its outputs.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<String>>>);
+
+impl Said {
+    /// Reads `from` to its end on a thread, so that the child never waits for a full pipe.
+    fn collect(&self, from: impl Read + Send + 'static) {
+        let lines = Arc::clone(&self.0);
+        thread::spawn(move || {
+            for line in BufReader::new(from).lines().map_while(Result::ok) {
+                if let Ok(mut lines) = lines.lock() {
+                    lines.push(line);
+                }
+            }
+        });
+    }
+
+    /// The address in the first line `<name> <address>…` of the banner.
+    fn address(&self, name: &str) -> Option<SocketAddr> {
+        let lines = self.0.lock().ok()?;
+        lines.iter().find_map(|line| parse_address(line, name))
+    }
+
+    fn tail(&self) -> String {
+        let Ok(lines) = self.0.lock() else {
+            return String::new();
+        };
+        lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n")
+    }
+}
+
+/// The address of a line such as `  mqtt   127.0.0.1:1883   devices connect here`.
+fn parse_address(line: &str, name: &str) -> Option<SocketAddr> {
+    let mut words = line.split_whitespace();
+    let first = words.next()?.trim_end_matches(':');
+    if !first.eq_ignore_ascii_case(name) {
+        return None;
+    }
+    words.find_map(|word| {
+        let word = word.split_once("://").map_or(word, |(_, rest)| rest);
+        word.trim_end_matches(['/', ',', ';']).parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! Does the command line teach, refuse wrong use with the remedy, and show what runs?
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::Output;
+
+use rollcall_tests::{Dev, payload, process};
+use serde_json::Value;
+
+/// Standard output and error as text, and the exit code.
+fn run(args: &[&str]) -> (String, String, Option<i32>) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = process::run(args).unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (text(stdout), text(stderr), status.code())
+}
+
+/// A configuration file of that text, which lives as long as the folder.
+fn config_file(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rollcall.toml");
+    fs::write(&path, text).unwrap();
+    let path = path.to_string_lossy().into_owned();
+    (folder, path)
+}
+
+#[test]
+fn wrong_use_ends_with_2_and_names_the_remedy() {
+    // (arguments, what the error must say)
+    let table: [(&[&str], &[&str]); 8] = [
+        (&[], &["dev", "Usage"]),
+        (&["dve"], &["dve", "dev"]),
+        (&["dev", "--mqtt", "nowhere"], &["--mqtt", "nowhere"]),
+        (&["dev", "--htpp", "127.0.0.1:0"], &["--htpp", "--http"]),
+        (
+            &["dev", "--config", "no-such-file.toml"],
+            &["no-such-file.toml"],
+        ),
+        (&["tail", "evnets"], &["evnets", "events"]),
+        (&["tail"], &["TOPIC"]),
+        (&["connections", "get"], &["ID"]),
+    ];
+    for (args, wanted) in table {
+        let (_, error, code) = run(args);
+        assert_eq!(code, Some(2), "rollcall {args:?}: {error}");
+        for word in wanted {
+            assert!(
+                error.contains(word),
+                "rollcall {args:?} does not say {word}: {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_wrong_configuration_ends_with_2_and_names_key_and_remedy() {
+    // (configuration, what the error must say)
+    let table: [(&str, &[&str]); 7] = [
+        (
+            "[policy]\nretry_aftr = \"1m\"",
+            &["retry_aftr", "retry_after"],
+        ),
+        ("[polcy]\nretry_after = \"1m\"", &["polcy", "policy"]),
+        ("[policy]\nretry_after = 30", &["retry_after"]),
+        ("[policy]\nretry_after = \"soon\"", &["retry_after", "soon"]),
+        ("[policy]\nmax_failures = \"many\"", &["max_failures"]),
+        ("[api]\nlisten = \"0.0.0.0:0\"", &["listen", "allow_remote"]),
+        ("[policy", &["rollcall.toml"]),
+    ];
+    for (text, wanted) in table {
+        let (_folder, path) = config_file(text);
+        for command in ["config", "dev"] {
+            let (_, error, code) = run(&[command, "--config", &path]);
+            assert_eq!(code, Some(2), "{command} with {text}: {error}");
+            for word in wanted {
+                assert!(
+                    error.contains(word),
+                    "{command} with {text} lacks {word}: {error}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_port_in_use_names_the_flag_that_helps() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for flag in ["--mqtt", "--http", "--ops"] {
+        let mut args = vec!["dev"];
+        for other in ["--mqtt", "--http", "--ops"] {
+            args.extend([
+                other,
+                if other == flag {
+                    &address
+                } else {
+                    "127.0.0.1:0"
+                },
+            ]);
+        }
+        let (_, error, code) = run(&args);
+        assert_eq!(code, Some(1), "{flag}: {error}");
+        assert!(
+            error.contains(&address),
+            "{flag} {address} is not named: {error}"
+        );
+        assert!(error.contains(flag), "{flag} is not named: {error}");
+    }
+}
+
+#[test]
+fn the_effective_configuration_is_complete_and_can_be_read_back() {
+    let (_folder, path) = config_file("[policy]\nretry_after = \"7m\"\n");
+    let (shown, error, code) = run(&["config", "--config", &path]);
+    assert_eq!(code, Some(0), "{error}");
+    let document: toml::Table = shown.parse().unwrap();
+    for section in [
+        "log", "mqtt", "dialect", "tenant", "process", "api", "ops", "policy",
+    ] {
+        assert!(
+            document.contains_key(section),
+            "no [{section}] in:\n{shown}"
+        );
+    }
+    assert_eq!(document["policy"]["retry_after"].as_str(), Some("7m"));
+    assert_eq!(document["policy"]["row_retention"].as_str(), Some("24h"));
+
+    let (_folder, path) = config_file(&shown);
+    let (again, error, code) = run(&["config", "--config", &path]);
+    assert_eq!((code, again), (Some(0), shown), "{error}");
+}
+
+#[test]
+fn the_environment_overrides_the_file_and_is_checked_like_it() {
+    let (_folder, path) = config_file("[policy]\nretry_after = \"7m\"\n");
+    let args = ["config", "--config", &path];
+    let set = |name: &str, value: &str| process::run_with(&args, &[(name, value)]).unwrap();
+
+    let output = set("ROLLCALL_POLICY__RETRY_AFTER", "9m");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let document: toml::Table = shown.parse().unwrap();
+    assert_eq!(
+        document["policy"]["retry_after"].as_str(),
+        Some("9m"),
+        "{shown}"
+    );
+
+    let output = set("ROLLCALL_POLICY__RETRY_AFTR", "9m");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("retry_after"), "{error}");
+}
+
+#[test]
+fn help_teaches() {
+    let (help, _, code) = run(&["--help"]);
+    assert_eq!(code, Some(0));
+    for word in ["dev", "config", "tail", "connections", "Exit codes"] {
+        assert!(help.contains(word), "no {word} in:\n{help}");
+    }
+    let (help, _, code) = run(&["dev", "--help"]);
+    assert_eq!(code, Some(0));
+    for word in [
+        "--data-dir",
+        "--mqtt",
+        "--http",
+        "--ops",
+        "--config",
+        "1883",
+        "temporary",
+    ] {
+        assert!(help.contains(word), "no {word} in:\n{help}");
+    }
+}
+
+#[test]
+fn a_question_to_nobody_ends_with_1_and_says_what_to_start() {
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let url = format!("http://{free}");
+    for args in [
+        &["connections", "list", "--url", &url][..],
+        &["tail", "events", "--url", &url],
+    ] {
+        let (_, error, code) = run(args);
+        assert_eq!(code, Some(1), "rollcall {args:?}: {error}");
+        assert!(error.contains(&url), "{url} is not named: {error}");
+        assert!(error.contains("rollcall dev"), "no remedy: {error}");
+    }
+}
+
+#[test]
+fn rows_and_records_of_a_process_are_shown_while_it_runs_and_after() {
+    let dev = Dev::new("").unwrap();
+    let rollcall = dev.start().unwrap();
+    let client = "tenantless-7";
+    rollcall
+        .publish_status(client, &payload::handshake("id-1"))
+        .unwrap();
+    rollcall
+        .wait_for_row(client, "answered", |row| row["lookup"].is_null())
+        .unwrap();
+    let url = format!("http://{}", rollcall.ops);
+    shows_the_client(client, &["--url", &url]);
+
+    assert_eq!(rollcall.terminate().unwrap().code(), Some(0));
+    let folder = dev.data_dir().to_string_lossy().into_owned();
+    shows_the_client(client, &["--data-dir", &folder]);
+}
+
+/// The table, one row and the events through the command line, all of them naming `client`.
+fn shows_the_client(client: &str, target: &[&str]) {
+    let ask = |args: &[&str]| {
+        let args = [args, target].concat();
+        let (shown, error, code) = run(&args);
+        assert_eq!(code, Some(0), "rollcall {args:?}: {error}");
+        shown
+    };
+    assert!(ask(&["connections", "list"]).contains(client));
+    let row: Value = serde_json::from_str(&ask(&["connections", "get", client])).unwrap();
+    assert_eq!(row["org_id"], "", "{row}");
+    let shown = ask(&[
+        "tail",
+        "events",
+        "--from",
+        "beginning",
+        "--count",
+        "1",
+        "--json",
+    ]);
+    let record: Value = serde_json::from_str(shown.trim()).unwrap();
+    assert_eq!(record["key"], client);
+    assert_eq!(record["value"]["kind"], "connected");
+    let text = ask(&["tail", "events", "--from", "beginning", "--count", "1"]);
+    assert!(
+        text.contains(client) && text.contains("connected"),
+        "{text}"
+    );
+}

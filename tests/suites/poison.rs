@@ -1,0 +1,1 @@
+//! Placeholder while schemas/fixtures/poison is being written.
