@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use rollcall_fold::Ignored;
 use rollcall_model::{Policy, ReasonCode};
 use rollcall_tests::tidy::tree::{self, Text};
-use rollcall_tests::tidy::{Finding, docs, edges, places, report, source};
+use rollcall_tests::tidy::{Finding, docs, edges, places, policy, report, source};
 
 /// The tree's text files; there are some, or a rule that holds for each of them would mean nothing.
 fn texts() -> Vec<Text> {
@@ -145,7 +146,11 @@ fn a_changed_edge_is_found() {
 #[test]
 fn every_error_code_is_documented() {
     let document = tree::read(docs::ERRORS).unwrap();
-    let codes = ReasonCode::ALL.into_iter().map(ReasonCode::as_str);
+    let ignored = Ignored::ALL.into_iter().map(Ignored::as_str);
+    let codes = ReasonCode::ALL
+        .into_iter()
+        .map(ReasonCode::as_str)
+        .chain(ignored);
     let mut findings = docs::missing_codes(&document, codes);
     let texts = texts();
     let own = |text: &&Text| !text.path.starts_with("tests/");
@@ -178,6 +183,41 @@ fn an_undocumented_code_is_found() {
 }
 
 #[test]
+fn every_quoted_message_is_one_of_ours() {
+    let texts = texts();
+    let is_product = |text: &&Text| !text.path.starts_with("tests/");
+    let sources = docs::joined(tree::sources(&texts).filter(is_product));
+    let document = tree::read(docs::ERRORS).unwrap();
+    assert!(document.contains("\nSays: `"), "no message is quoted");
+    let findings = docs::unknown_messages(&document, &sources);
+    assert!(findings.is_empty(), "\n{}", report(&findings));
+}
+
+#[test]
+fn a_message_that_nobody_says_is_found() {
+    let content = "#[error(\n    \"no log at {path}, \\\n     start {what}\"\n)]";
+    let source = Text {
+        path: "a.rs".into(),
+        content: content.into(),
+    };
+    let sources = docs::joined([&source].into_iter());
+    // (line of the document, findings expected)
+    let table = [
+        ("Says: `no log at …, start …`", 0),
+        ("Says: `no log at …`", 0),
+        ("Says: `no log at … stop …`", 1),
+        ("It says `whatever` in a sentence.", 0),
+    ];
+    for (document, expected) in table {
+        assert_eq!(
+            docs::unknown_messages(document, &sources).len(),
+            expected,
+            "{document}"
+        );
+    }
+}
+
+#[test]
 fn every_metric_is_documented() {
     let texts = texts();
     let crates: BTreeSet<String> = edges::of_workspace(&tree::read("Cargo.toml").unwrap(), &texts)
@@ -196,7 +236,7 @@ fn every_metric_is_documented() {
 
 #[test]
 fn an_undocumented_metric_is_found() {
-    let crates = BTreeSet::from(["rollcall_dead_crate".to_owned()]);
+    let crates = BTreeSet::from(["rollcall_dead_crate".to_owned(), "rollcall_fold".to_owned()]);
     let source = r#"
         const A: &str = "rollcall_fold_events_total";
         fn a() { b("rollcall_dead_crate", "rollcall", "rollcall_fold", "rollcall_ not a name") }
@@ -214,16 +254,16 @@ fn an_undocumented_metric_is_found() {
 
 #[test]
 fn every_policy_key_is_documented_with_its_value() {
-    let document = tree::read(docs::POLICY).unwrap();
+    let document = tree::read(policy::POLICY).unwrap();
     let (default, dev) = (Policy::default(), Policy::dev());
     let findings =
-        docs::compare_policy(&document, &format!("{default:?}"), &format!("{dev:?}")).unwrap();
+        policy::compare_policy(&document, &format!("{default:?}"), &format!("{dev:?}")).unwrap();
     assert!(findings.is_empty(), "\n{}", report(&findings));
 }
 
 #[test]
 fn a_wrong_policy_row_is_found() {
-    let rest = r#"backoff_ms_max: 50, failures: 30, z_ms: 0, rhc_prefix: "redhat" }"#;
+    let rest = r#"backoff_ms_max: 50, failures: 30, z_ms: 0, list: [A, B], rhc_prefix: "redhat" }"#;
     let default = &format!("Policy {{ retry_after_ms: 1800000, {rest}");
     let dev = &format!("Policy {{ retry_after_ms: 10000, {rest}");
     let rows = [
@@ -231,10 +271,11 @@ fn a_wrong_policy_row_is_found() {
         "| `backoff_max` | `50ms` | | a |",
         "| `failures` | `30` | | a |",
         "| `z` | `0s` | | a |",
+        "| `list` | `[A, B]` | | a |",
         "| `dialect.rhc.prefix` | `redhat` | | a |",
     ];
     let good = rows.join("\n");
-    assert_eq!(docs::compare_policy(&good, default, dev).unwrap(), []);
+    assert_eq!(policy::compare_policy(&good, default, dev).unwrap(), []);
     // (text of the good document, what it becomes)
     let table = [
         ("`30m`", "`31m`"),
@@ -245,7 +286,7 @@ fn a_wrong_policy_row_is_found() {
         (rows[3], "| `z` | `0s` | | a |\n| `gone` | `1` | | a |"),
     ];
     for (from, to) in table {
-        let found = docs::compare_policy(&good.replace(from, to), default, dev).unwrap();
+        let found = policy::compare_policy(&good.replace(from, to), default, dev).unwrap();
         assert_eq!(found.len(), 1, "{from} → {to}:\n{}", report(&found));
     }
 }

@@ -5,6 +5,7 @@
 pub mod docs;
 pub mod edges;
 pub mod places;
+pub mod policy;
 pub mod source;
 pub mod tree;
 
