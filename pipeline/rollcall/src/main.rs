@@ -1,2 +1,48 @@
-//! rollcall.
-fn main() {}
+//! The `rollcall` binary: parses, wires, runs, shuts down. What it wires lives in the other crates.
+
+mod banner;
+mod cli;
+mod commands;
+mod config;
+mod hook;
+mod print;
+mod role;
+mod stores;
+mod system;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use cli::{Cli, Command, Connections};
+use commands::{Failure, Outcome};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("warn,rollcall=info")))
+        .with_writer(std::io::stderr)
+        .init();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(text)) => {
+            eprintln!("rollcall: {text}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(error)) => {
+            eprintln!("rollcall: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Outcome {
+    match command {
+        Command::Dev(args) => commands::dev::run(&args),
+        Command::Config(args) => commands::config::run(&args),
+        Command::Tail(args) => commands::tail::run(&args),
+        Command::Connections(Connections::List(args)) => commands::connections::list(&args),
+        Command::Connections(Connections::Get(args)) => commands::connections::get(&args),
+    }
+}

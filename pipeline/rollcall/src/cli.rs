@@ -1,0 +1,145 @@
+//! The command line: what can be said, and what `--help` teaches.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use rollcall_model::Topic;
+
+/// Keeps the roll of a device fleet: who is there, whose it is, how it is reached, and which event says so.
+#[derive(Debug, Parser)]
+#[command(name = "rollcall", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Begin with `rollcall dev`: a broker, a log and all roles in one process.\n\
+Exit codes: 0 done, 1 failed, 2 wrong use.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run everything on this machine: MQTT broker, log, processor, resolver, API
+    Dev(Dev),
+    /// Show the effective configuration as TOML: defaults < file < environment < flags
+    Config(ShowConfig),
+    /// Show a topic's records, decoded
+    #[command(after_help = "Example: rollcall tail events --from beginning --count 5")]
+    Tail(Tail),
+    /// Look at the connection table as an operator: tenantless and offline rows too
+    #[command(subcommand)]
+    Connections(Connections),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    /// Configuration file (TOML); `rollcall config` shows every key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where log and tables are kept [default: a temporary folder, removed at the end]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where devices connect; port 0 picks a free one [default: 127.0.0.1:1883]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) mqtt: Option<SocketAddr>,
+    /// Where the REST API listens; port 0 picks a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) http: Option<SocketAddr>,
+    /// Where metrics, probes and the operator's view listen [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) ops: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowConfig {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// With the shorter waits of `rollcall dev`
+    #[arg(long)]
+    pub(crate) dev: bool,
+}
+
+/// Where a command that looks into a system finds it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Target {
+    /// Ops address of a running process
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8081")]
+    pub(crate) url: String,
+    /// Data folder of a stopped one, instead of --url
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tail {
+    /// Which topic
+    #[arg(value_name = "TOPIC", value_parser = topic)]
+    pub(crate) topic: Topic,
+    /// Where to begin
+    #[arg(long, value_enum, default_value_t = From::End)]
+    pub(crate) from: From,
+    /// Stop after this many records
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// One JSON document a line, whole
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// Where `tail` begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum From {
+    /// Everything that the log still has
+    Beginning,
+    /// What comes from now on
+    End,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Connections {
+    /// One line a row, by client id
+    List(List),
+    /// One row, whole, with the event behind it
+    Get(Get),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only rows with this presence
+    #[arg(long, value_name = "PRESENCE", value_parser = ["online", "inactive", "offline", "unverified"])]
+    pub(crate) presence: Option<String>,
+    /// Only rows of this organisation; "" = tenantless rows
+    #[arg(long, value_name = "ORG_ID")]
+    pub(crate) org: Option<String>,
+    /// At most this many rows
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) limit: usize,
+    /// One JSON document a line, whole
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// The client id
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// Reads a topic name; a wrong one is answered with the nearest and the whole list.
+fn topic(name: &str) -> Result<Topic, String> {
+    Topic::from_name(name).ok_or_else(|| {
+        let names = Topic::ALL.map(Topic::as_str);
+        let nearest = names.iter().max_by(|a, b| {
+            strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b))
+        });
+        let nearest = nearest.copied().unwrap_or_default();
+        format!("there is no topic {name}; did you mean `{nearest}`? Topics: {}", names.join(", "))
+    })
+}

@@ -1,0 +1,110 @@
+//! `rollcall dev`: everything in one process, on this machine, with nothing else needed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rollcall_log::{Clock, SystemClock};
+use rollcall_tenant::Source;
+use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Failure, Outcome};
+use crate::banner::{Tenants, banner};
+use crate::cli::Dev;
+use crate::config::{self, Config, Sources};
+use crate::print;
+use crate::stores::Folders;
+use crate::system::System;
+
+/// Folds of different partitions, requests and the broker's hook get threads of their own, so that a long
+/// batch holds up nobody.
+const WORKER_THREADS_MIN: usize = 8;
+
+/// Runs until SIGINT or SIGTERM, or until a role fails.
+pub(crate) fn run(args: &Dev) -> Outcome {
+    let config = effective(args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS_MIN.max(config.log.partitions as usize + 4))
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    runtime.block_on(serve(&config))
+}
+
+/// The configuration with this command's flags on top.
+fn effective(args: &Dev) -> Result<Config, Failure> {
+    let mut flags = Vec::new();
+    let addresses = [("mqtt.listen", args.mqtt), ("api.listen", args.http), ("ops.listen", args.ops)];
+    for (key, address) in addresses {
+        flags.extend(address.map(|address| (key, address.to_string())));
+    }
+    if let Some(data_dir) = &args.data_dir {
+        flags.push(("process.data_dir", data_dir.display().to_string()));
+    }
+    Ok(config::load(&Sources { file: args.config.as_deref(), is_dev: true, flags })?)
+}
+
+async fn serve(config: &Config) -> Outcome {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let data = DataDir::open(&config.process.data_dir)?;
+    let (source, file) = tenants(config, data.path())?;
+    let mut system = System::start(config, data.path(), source).await?;
+    let shown = match &config.tenant.file {
+        Some(file) => Tenants::File(file),
+        None => Tenants::BuiltIn(&file),
+    };
+    print::out(&banner(&system.addresses, data.path(), data.is_temporary(), &shown))?;
+    let failure = tokio::select! {
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+        error = system.failed() => Some(error),
+    };
+    eprintln!("rollcall is stopping: devices first, then batches, then the disk.");
+    let stopped = system.stop().await;
+    match failure {
+        Some(error) => Err(error.into()),
+        None => Ok(stopped?),
+    }
+}
+
+/// The configured file alone, or the built-in rules with a file on top that may appear later.
+fn tenants(config: &Config, data_dir: &Path) -> anyhow::Result<(Arc<dyn Source>, PathBuf)> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    if let Some(file) = &config.tenant.file {
+        return Ok((config.tenant.open(clock)?, file.clone()));
+    }
+    let file = Folders::of(data_dir).tenants;
+    let built_in = rollcall_tenant::Config { file: Some(file.clone()), ..config.tenant.clone() };
+    Ok((built_in.open_dev(clock)?, file))
+}
+
+/// The data folder: the one that was named, or a temporary one that goes with the process.
+enum DataDir {
+    Named(PathBuf),
+    Temporary(TempDir),
+}
+
+impl DataDir {
+    fn open(named: &Path) -> anyhow::Result<Self> {
+        if named.as_os_str().is_empty() {
+            let made = tempfile::Builder::new().prefix("rollcall-").tempdir();
+            return Ok(Self::Temporary(made.context("cannot make a temporary data folder")?));
+        }
+        std::fs::create_dir_all(named)
+            .with_context(|| format!("cannot make the data folder {}", named.display()))?;
+        Ok(Self::Named(named.to_owned()))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            DataDir::Named(path) => path,
+            DataDir::Temporary(folder) => folder.path(),
+        }
+    }
+
+    fn is_temporary(&self) -> bool {
+        matches!(self, DataDir::Temporary(_))
+    }
+}

@@ -1,0 +1,32 @@
+//! One command a file. Each gives an [`Outcome`]; `main` turns it into text and an exit code.
+
+pub(crate) mod config;
+pub(crate) mod connections;
+pub(crate) mod dev;
+pub(crate) mod tail;
+
+mod source;
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Asked in a way that cannot work: exit code 2.
+    Usage(String),
+    /// Tried and failed: exit code 1.
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Failure::Failed(error)
+    }
+}
+
+impl From<crate::config::Invalid> for Failure {
+    fn from(error: crate::config::Invalid) -> Self {
+        Failure::Usage(error.to_string())
+    }
+}
+
+/// What a command gives back.
+pub(crate) type Outcome = Result<(), Failure>;

@@ -1,0 +1,123 @@
+//! Where a command that looks into a system looks: the ops port of a running process, or the same routes
+//! served for a moment over the data folder of a stopped one. So both answer alike.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use futures::StreamExt as _;
+use reqwest::{Response, StatusCode, Url};
+use rollcall_api::{Health, Ops, Replica};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::Failure;
+use crate::cli::Target;
+use crate::stores;
+
+/// A system that can be asked.
+pub(super) struct Source {
+    base: Url,
+    http: reqwest::Client,
+    /// What serves a stopped system's folder; gone with the source.
+    _served: JoinSet<()>,
+}
+
+impl Source {
+    /// Finds the system that `target` names.
+    pub(super) async fn open(target: &Target) -> Result<Self, Failure> {
+        let mut served = JoinSet::new();
+        let text = match &target.data_dir {
+            Some(folder) => serve(folder, &mut served).await?,
+            None => target.url.clone(),
+        };
+        let base = Url::parse(&text)
+            .map_err(|error| Failure::Usage(format!("--url {text}: {error}")))?;
+        Ok(Self { base, http: reqwest::Client::new(), _served: served })
+    }
+
+    /// The answer to `GET path?query`; `None` when the system says that there is no such thing.
+    pub(super) async fn get(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> anyhow::Result<Option<Response>> {
+        let mut url = self.base.clone();
+        match url.path_segments_mut() {
+            Ok(mut segments) => segments.pop_if_empty().extend(path),
+            Err(()) => anyhow::bail!("{} is no URL to look things up at", self.base),
+        };
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let sent = self.http.get(url).send().await;
+        let response = sent.with_context(|| {
+            format!("nothing answers at {}; is `rollcall dev` up? --url says where", self.base)
+        })?;
+        match response.status() {
+            StatusCode::OK => Ok(Some(response)),
+            StatusCode::NOT_FOUND => Ok(None),
+            status => {
+                let problem: Value = response.json().await.unwrap_or_default();
+                let detail = problem["detail"].as_str().unwrap_or("no detail").to_owned();
+                anyhow::bail!("{} answers {status}: {detail}", self.base)
+            }
+        }
+    }
+}
+
+/// The lines of a streamed answer, one by one as they come.
+pub(super) async fn each_line(
+    response: Response,
+    mut take: impl FnMut(&str) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut chunks = response.bytes_stream();
+    let mut rest: Vec<u8> = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        rest.extend_from_slice(&chunk.context("the stream of records broke off")?);
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = rest.drain(..=end).collect();
+            take(String::from_utf8_lossy(&line).trim_end())?;
+        }
+    }
+    Ok(())
+}
+
+/// Serves the ops routes over a stopped system's folder, and gives their address.
+async fn serve(data_dir: &Path, served: &mut JoinSet<()>) -> anyhow::Result<String> {
+    let log = Arc::new(stores::open_stopped(data_dir)?);
+    // Nothing will be appended: a stream of records ends where the log does.
+    let (_, stop) = watch::channel(true);
+    let (replica, follower) = Replica::new(log.clone());
+    let (following, keep) = watch::channel(false);
+    served.spawn(async move {
+        let _held = following;
+        if let Err(error) = follower.run(keep).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "Changelog unreadable.");
+        }
+    });
+    let mut changed = replica.changed();
+    while !replica.is_ready() {
+        changed.changed().await.context("the changelogs cannot be read")?;
+    }
+    let listener = rollcall_api::bind(([127, 0, 0, 1], 0).into(), "a free port").await?;
+    let address = listener.local_addr().context("no local address")?;
+    let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;
+    let ops = Ops { log, replica, health: Health::default(), prometheus, stop };
+    served.spawn(async move {
+        let (held, never) = watch::channel(false);
+        let _ = rollcall_api::serve(listener, rollcall_api::ops(ops), never).await;
+        drop(held);
+    });
+    Ok(format!("http://{address}"))
+}
+
+/// Runs `work` on a small runtime of its own.
+pub(super) fn block_on<F: Future<Output = super::Outcome>>(work: F) -> super::Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    runtime.block_on(work)
+}

@@ -1,0 +1,103 @@
+//! Quantities as people write them: `30m`, `256 MiB`, `off`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A duration with its unit: `50ms`, `30m`, `25h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl Span {
+    /// In milliseconds.
+    pub(crate) fn ms(self) -> i64 {
+        i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        humantime::parse_duration(&text).map(Span).map_err(|error| {
+            format!("{text:?} is no duration ({error}); give a number with a unit, such as \"30m\"")
+        })
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> String {
+        humantime::format_duration(span.0).to_string()
+    }
+}
+
+/// How long inputs are kept: a duration, or `off` = for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Retention(pub(crate) Option<Duration>);
+
+impl TryFrom<String> for Retention {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let span = Span::try_from(text).map_err(|error| format!("{error}, or \"off\""))?;
+        Ok(Self(Some(span.0)))
+    }
+}
+
+impl From<Retention> for String {
+    fn from(retention: Retention) -> String {
+        retention.0.map_or_else(|| "off".to_owned(), |span| String::from(Span(span)))
+    }
+}
+
+/// An amount of memory: `64 MiB`, `1 GiB`, or a number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Bytes(pub(crate) usize);
+
+const UNITS: [(&str, usize); 4] =
+    [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+impl FromStr for Bytes {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let trimmed = text.trim();
+        let unit = UNITS.iter().find(|(name, _)| trimmed.ends_with(name));
+        let (number, factor) = match unit {
+            Some((name, factor)) => (trimmed.trim_end_matches(name).trim_end(), *factor),
+            None => (trimmed, 1),
+        };
+        let amount = number.parse::<usize>().ok().and_then(|n| n.checked_mul(factor));
+        amount
+            .map(Bytes)
+            .ok_or_else(|| format!("{text:?} is no amount of memory; give one such as \"256 MiB\""))
+    }
+}
+
+impl TryFrom<String> for Bytes {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Bytes> for String {
+    fn from(bytes: Bytes) -> String {
+        bytes.to_string()
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fits = |(_, factor): &&(&str, usize)| self.0 >= *factor && self.0 % *factor == 0;
+        match UNITS.iter().find(fits) {
+            Some((name, factor)) => write!(f, "{} {name}", self.0 / factor),
+            None => write!(f, "{} B", self.0),
+        }
+    }
+}

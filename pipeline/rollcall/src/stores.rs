@@ -1,0 +1,66 @@
+//! The folders of a node, and the stores in them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rollcall_log::{Clock, EmbeddedLog, EmbeddedOptions, SystemClock};
+use rollcall_rocks::RocksStore;
+
+use crate::config::Config;
+
+/// Where what is kept, below the data folder.
+pub(crate) struct Folders {
+    /// The embedded log.
+    pub(crate) log: PathBuf,
+    /// The processor's tables.
+    pub(crate) tables: PathBuf,
+    /// The broker's retained messages.
+    pub(crate) broker: PathBuf,
+    /// `rollcall dev`'s tenant file.
+    pub(crate) tenants: PathBuf,
+}
+
+impl Folders {
+    /// The layout below `data_dir`.
+    pub(crate) fn of(data_dir: &Path) -> Self {
+        Self {
+            log: data_dir.join("log"),
+            tables: data_dir.join("tables"),
+            broker: data_dir.join("broker"),
+            tenants: data_dir.join("tenants.json"),
+        }
+    }
+}
+
+/// Opens the log for writing; half of the memory is its.
+pub(crate) fn open_log(
+    config: &Config,
+    folders: &Folders,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<EmbeddedLog> {
+    let options = EmbeddedOptions {
+        partitions: config.log.partitions,
+        sync: config.log.sync,
+        retention: config.log.retention.0,
+        memory_bytes: config.process.memory.0 / 2,
+        ..EmbeddedOptions::new(folders.log.clone())
+    };
+    EmbeddedLog::open(options, clock).context("cannot open the log")
+}
+
+/// Opens the tables; the other half of the memory is theirs.
+pub(crate) fn open_tables(config: &Config, folders: &Folders) -> anyhow::Result<RocksStore> {
+    RocksStore::open(&folders.tables, config.log.partitions, config.process.memory.0 / 2)
+        .context("cannot open the tables")
+}
+
+/// Opens the log of a stopped node without changing it.
+pub(crate) fn open_stopped(data_dir: &Path) -> anyhow::Result<EmbeddedLog> {
+    let folders = Folders::of(data_dir);
+    if !folders.log.is_dir() {
+        anyhow::bail!("{} holds no log; give the folder that --data-dir named", data_dir.display());
+    }
+    let options = EmbeddedOptions { read_only: true, ..EmbeddedOptions::new(folders.log) };
+    EmbeddedLog::open(options, Arc::new(SystemClock)).context("cannot open the log")
+}

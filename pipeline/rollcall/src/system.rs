@@ -1,0 +1,212 @@
+//! Everything of one node in one process: opens log and tables, starts the roles in the order in which a
+//! message meets them backwards (nothing is let in before somebody can take it), stops them forwards.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rollcall_api::{Check, Follower, Health, Ops, Replica};
+use rollcall_bridge::IngressWriter;
+use rollcall_broker::Broker;
+use rollcall_log::{Clock, EmbeddedLog, Log, SystemClock};
+use rollcall_rocks::RocksStore;
+use rollcall_runtime::{Processor, Setup};
+use rollcall_schemas::dialect::Prefixes;
+use rollcall_tenant::{Resolver, Source};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tracing::info;
+
+use crate::banner::Addresses;
+use crate::config::Config;
+use crate::hook::Hook;
+use crate::role::{Ended, Role};
+use crate::stores::{self, Folders};
+
+/// A running node.
+pub(crate) struct System {
+    /// Where it listens.
+    pub(crate) addresses: Addresses,
+    log: Arc<EmbeddedLog>,
+    store: RocksStore,
+    broker: Broker,
+    resolver: Role,
+    processors: Vec<Role>,
+    servers: Vec<Role>,
+    ended: mpsc::Receiver<Ended>,
+}
+
+/// What the roles share while they are started.
+struct Wiring {
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    health: Health,
+    ended: mpsc::Sender<Ended>,
+}
+
+impl System {
+    /// Starts every role; on an error nothing is left running.
+    pub(crate) async fn start(
+        config: &Config,
+        data_dir: &Path,
+        tenants: Arc<dyn Source>,
+    ) -> anyhow::Result<Self> {
+        let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;
+        describe_metrics();
+        // Ports first: the likeliest mistake is found before anything is written.
+        let http = rollcall_api::bind(config.api.listen, "--http, [api] listen").await?;
+        let ops = rollcall_api::bind(config.ops.listen, "--ops, [ops] listen").await?;
+        let folders = Folders::of(data_dir);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let log = Arc::new(stores::open_log(config, &folders, clock.clone())?);
+        let store = stores::open_tables(config, &folders)?;
+        let (ended_tx, ended) = mpsc::channel(64);
+        let wiring =
+            Wiring { log: log.clone(), clock, health: Health::default(), ended: ended_tx };
+        let (http_addr, ops_addr) = (http.local_addr()?, ops.local_addr()?);
+        let servers = wiring.serve(config, prometheus, http, ops);
+        let processors = wiring.process(config, &store)?;
+        let resolver = wiring.resolve(tenants);
+        let broker = wiring.listen(config, folders.broker).await?;
+        let addresses = Addresses { mqtt: broker.local_addr(), http: http_addr, ops: ops_addr };
+        Ok(Self { addresses, log, store, broker, resolver, processors, servers, ended })
+    }
+
+    /// Waits for a role that ends although nobody asked it to.
+    pub(crate) async fn failed(&mut self) -> anyhow::Error {
+        match self.ended.recv().await {
+            Some(Ended { name, result: Err(error) }) => error.context(format!("{name} stopped")),
+            Some(Ended { name, result: Ok(()) }) => anyhow::anyhow!("{name} ended unasked"),
+            None => anyhow::anyhow!("every role is gone"),
+        }
+    }
+
+    /// Drains: first no device is let in, then answers and batches are finished, then nobody is served,
+    /// then the tables are flushed and the log is closed. Everything acknowledged is in the log by then.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.broker.shutdown().await;
+        info!("MQTT closed.");
+        self.resolver.stop().await;
+        for processor in self.processors {
+            processor.stop().await;
+        }
+        for server in self.servers {
+            server.stop().await;
+        }
+        self.store.close().context("cannot flush the tables")?;
+        self.log.close().await.context("cannot close the log")?;
+        Ok(())
+    }
+}
+
+impl Wiring {
+    /// The replica and both HTTP ports.
+    fn serve(
+        &self,
+        config: &Config,
+        prometheus: metrics_exporter_prometheus::PrometheusHandle,
+        http: TcpListener,
+        ops: TcpListener,
+    ) -> Vec<Role> {
+        let (replica, follower) = Replica::new(self.log.clone());
+        let check = self.health.register("replica");
+        let following = Role::spawn("replica", &self.ended, {
+            let replica = replica.clone();
+            move |stop| follow(follower, replica, check, stop)
+        });
+        let public = rollcall_api::public(replica.clone(), config.api.lookup);
+        let api = Role::spawn("api", &self.ended, move |stop| async move {
+            Ok(rollcall_api::serve(http, public, stop).await?)
+        });
+        let (log, health) = (self.log.clone(), self.health.clone());
+        let ops = Role::spawn("ops", &self.ended, {
+            let prometheus = prometheus.clone();
+            move |stop| async move {
+                let state = Ops { log, replica, health, prometheus, stop: stop.clone() };
+                Ok(rollcall_api::serve(ops, rollcall_api::ops(state), stop).await?)
+            }
+        });
+        let upkeep = Role::spawn("metrics", &self.ended, move |stop| async move {
+            rollcall_api::metrics::upkeep(prometheus, stop).await;
+            Ok(())
+        });
+        vec![api, ops, following, upkeep]
+    }
+
+    /// One processor a partition, each restored before it runs.
+    fn process(&self, config: &Config, store: &RocksStore) -> anyhow::Result<Vec<Role>> {
+        let mut roles = Vec::new();
+        for partition in 0..store.partitions() {
+            let name = format!("processor-{partition}");
+            let check = self.health.register(&name);
+            let tables = store.partition(partition).context("cannot open a partition's tables")?;
+            let (log, clock) = (self.log.clone(), self.clock.clone());
+            let setup = Setup { log, clock, tables, partition, policy: config.policy() };
+            roles.push(Role::spawn(name, &self.ended, move |stop| async move {
+                let opened = Processor::open(setup);
+                let (processor, _) = opened.inspect_err(|error| check.failed(error.to_string()))?;
+                check.ready();
+                let ended = processor.run(stop).await;
+                Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
+            }));
+        }
+        Ok(roles)
+    }
+
+    fn resolve(&self, tenants: Arc<dyn Source>) -> Role {
+        let resolver = Resolver::new(self.log.clone(), tenants, self.clock.clone());
+        let check = self.health.register("resolver");
+        Role::spawn("resolver", &self.ended, move |stop| async move {
+            check.ready();
+            let ended = resolver.run(stop).await;
+            Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
+        })
+    }
+
+    /// The embedded broker, with the bridge in front of every PUBACK.
+    async fn listen(&self, config: &Config, data_dir: PathBuf) -> anyhow::Result<Broker> {
+        let check = self.health.register("mqtt");
+        let prefixes = Prefixes {
+            rhc: config.dialect.rhc.prefix.clone(),
+            draft: config.dialect.draft.prefix.clone(),
+        };
+        let options = rollcall_bridge::Options::embedded(prefixes);
+        let writer = IngressWriter::new(self.log.clone(), self.clock.clone(), options);
+        let options = rollcall_broker::Options::new(config.mqtt.listen, data_dir);
+        let broker = Broker::start(options, Arc::new(Hook(writer))).await?;
+        check.ready();
+        Ok(broker)
+    }
+}
+
+/// Follows the changelogs; says that it is ready once it has caught up with what was there at the start.
+async fn follow(
+    follower: Follower,
+    replica: Replica,
+    check: Check,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let mut changed = replica.changed();
+    let ready = async {
+        while !replica.is_ready() {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+        check.ready();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ended = follower.run(stop) => Ok(ended.inspect_err(|error| check.failed(error.to_string()))?),
+        () = ready => anyhow::bail!("the replica went away"),
+    }
+}
+
+fn describe_metrics() {
+    rollcall_api::metrics::describe();
+    rollcall_bridge::metrics::describe();
+    rollcall_broker::describe();
+    rollcall_runtime::metrics::describe();
+    rollcall_tenant::metrics::describe();
+}
+
