@@ -90,7 +90,7 @@ fn is_mark_without_issue(line: &str) -> bool {
         let number = rest
             .strip_prefix("(#")
             .and_then(|rest| rest.split(')').next());
-        !number.is_some_and(|number| number.parse::<u32>().is_ok())
+        number.is_none_or(|number| number.parse::<u32>().is_err())
     })
 }
 
