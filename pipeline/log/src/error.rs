@@ -27,7 +27,10 @@ pub enum Error {
         expected: u32,
     },
     /// The log was made with another number of partitions.
-    #[error("log at {path} has {found} partitions, the configuration asks for {expected}; set [log] partitions = {found}")]
+    #[error(
+        "log at {path} has {found} partitions, the configuration asks for {expected}; \
+         set [log] partitions = {found}"
+    )]
     Partitions {
         /// Where the log is.
         path: String,
@@ -57,6 +60,67 @@ pub enum Error {
         partition: u32,
         /// Partitions there are.
         partitions: u32,
+    },
+    /// Another process (or another value in this one) has the log open.
+    #[error("log at {path} is already used by another rollcall process; stop it or use --url")]
+    InUse {
+        /// Where the log is.
+        path: String,
+    },
+    /// There is no log to read.
+    #[error("there is no log at {path}")]
+    Missing {
+        /// Where it was looked for.
+        path: String,
+    },
+    /// What is on the disk is not what was written.
+    #[error("log at {path} is damaged: {place} {what}")]
+    Damaged {
+        /// Where the log is.
+        path: String,
+        /// Which entry.
+        place: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// An earlier write failed; nothing is written any more until the log is opened again.
+    #[error("log at {path} writes nothing since a write failed; free the disk and restart")]
+    Stopped {
+        /// Where the log is.
+        path: String,
+        /// The first failure.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Too many appends wait for the disk. Nothing was appended; try again later.
+    #[error("{waiting} appends of {bytes} bytes wait for the log, no more are taken")]
+    Busy {
+        /// Appends that wait.
+        waiting: usize,
+        /// Bytes of their records.
+        bytes: usize,
+    },
+    /// The log was opened to be read only.
+    #[error("log at {path} is open for reading only")]
+    ReadOnly {
+        /// Where the log is.
+        path: String,
+    },
+    /// A record larger than the log takes. Nothing was appended.
+    #[error("record for {topic} has {bytes} bytes, more than {bytes_max}")]
+    TooLarge {
+        /// Where it should have gone.
+        topic: Topic,
+        /// Bytes of key, value and headers.
+        bytes: usize,
+        /// Bytes allowed.
+        bytes_max: usize,
+    },
+    /// A record without key for a compacted topic: nothing could ever supersede it. Nothing was appended.
+    #[error("record for the compacted topic {topic} has no key")]
+    NoKey {
+        /// Where it should have gone.
+        topic: Topic,
     },
     /// The log has been closed.
     #[error("the log is closed")]

@@ -3,18 +3,19 @@
 //! One trait, three homes: in memory (simulator, tests), embedded on RocksDB (`rollcall dev`, the edge), and
 //! Kafka (a later crate). `conformance` is the suite that all of them pass.
 
+mod cleaning;
 mod clock;
-mod embedded;
 mod error;
+mod heads;
 mod memory;
+mod placement;
 mod record;
 
-pub mod conformance;
-
+pub use cleaning::Cleaning;
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use embedded::{EmbeddedLog, EmbeddedOptions};
 pub use error::Error;
 pub use memory::MemoryLog;
+pub use placement::RECORD_BYTES_MAX;
 pub use record::{Append, NewRecord, OffsetRange, Position, ReadLimit, Stored};
 
 use futures::future::BoxFuture;

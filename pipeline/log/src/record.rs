@@ -72,3 +72,41 @@ pub struct OffsetRange {
     /// The next offset to be written.
     pub end: u64,
 }
+
+impl ReadLimit {
+    /// The limit as something that is used up record by record.
+    pub(crate) fn budget(self) -> Budget {
+        Budget {
+            left: self,
+            is_first: true,
+        }
+    }
+}
+
+/// What is left of a [`ReadLimit`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    left: ReadLimit,
+    is_first: bool,
+}
+
+impl Budget {
+    /// Whether there is room for `record`, and takes it. The first one always fits: a reader that got
+    /// nothing would stand still for ever.
+    pub(crate) fn admits(&mut self, record: &Stored) -> bool {
+        let bytes = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
+        let bytes = bytes(&record.key) + bytes(&record.value);
+        let is_first = std::mem::replace(&mut self.is_first, false);
+        if !is_first && (self.left.records == 0 || bytes > self.left.bytes) {
+            return false;
+        }
+        self.left.records = self.left.records.saturating_sub(1);
+        self.left.bytes = self.left.bytes.saturating_sub(bytes);
+        true
+    }
+
+    /// Whether no further record can fit, whatever its size.
+    pub(crate) fn is_spent(&self) -> bool {
+        !self.is_first && (self.left.records == 0 || self.left.bytes == 0)
+    }
+}
