@@ -1,5 +1,10 @@
 //! Does the command line teach, refuse wrong use with the remedy, and show what runs?
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of it is a test; clippy knows `#[test]` functions only"
+)]
+
 use std::fs;
 use std::net::TcpListener;
 use std::process::Output;

@@ -1,6 +1,11 @@
 //! Does a device's handshake become a row, derived records and an answer, and does its offline undo
 //! them?
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of it is a test; clippy knows `#[test]` functions only"
+)]
+
 use rollcall_model::Topic;
 use rollcall_tests::mqtt;
 use rollcall_tests::{Dev, Rollcall, eventually, payload};

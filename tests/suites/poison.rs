@@ -1,5 +1,10 @@
 //! Does a bad message ever stop the good one behind it, and does each leave a dead letter with its cause?
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of it is a test; clippy knows `#[test]` functions only"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 

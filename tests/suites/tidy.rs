@@ -1,6 +1,11 @@
 //! Does the repository keep its own rules? Each rule runs on the tree, and on bad examples that it
 //! must find.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of it is a test; clippy knows `#[test]` functions only"
+)]
+
 use std::collections::BTreeSet;
 
 use rollcall_fold::Ignored;
