@@ -1,4 +1,5 @@
-//! Does a bad message ever stop the good one behind it, and does each leave a dead letter with its cause?
+//! Does a bad message ever stop the good one behind it, and does each leave a dead letter with its
+//! cause?
 
 #![expect(
     clippy::unwrap_used,
