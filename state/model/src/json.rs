@@ -10,8 +10,8 @@ pub const DEPTH_MAX: usize = 64;
 
 /// Valid JSON text as received, without the white space around it.
 ///
-/// Stricter than the grammar where a reader could not follow: no lone surrogates, no numbers beyond f64.
-/// Equality is equality of the text: a device that sends the same facts sends the same bytes.
+/// Stricter than the grammar where a reader could not follow: no lone surrogates, no numbers beyond
+/// f64. Equality is equality of the text: a device that sends the same facts sends the same bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Json(Arc<str>);
 
@@ -50,8 +50,11 @@ impl Json {
 
     /// Whether this is an object with at least one member.
     pub fn is_filled_object(&self) -> bool {
-        // Exact without parsing: the text is valid JSON, trimmed, so only an object begins with a brace.
-        self.0.strip_prefix('{').is_some_and(|rest| !rest.trim_start().starts_with('}'))
+        // Exact without parsing: the text is valid JSON, trimmed, so only an object begins with a
+        // brace.
+        self.0
+            .strip_prefix('{')
+            .is_some_and(|rest| !rest.trim_start().starts_with('}'))
     }
 
     /// Whether this is an object with one of `names` as a key.
@@ -90,7 +93,8 @@ impl fmt::Display for Json {
 
 /// A value read to its last text and number, then forgotten.
 ///
-/// `IgnoredAny` would skip over lone surrogates and numbers out of range, and [`Json::value`] would then fail.
+/// `IgnoredAny` would skip over lone surrogates and numbers out of range, and [`Json::value`] would
+/// then fail.
 struct Sound;
 
 impl<'de> Deserialize<'de> for Sound {
@@ -159,3 +163,6 @@ fn depth(text: &str) -> usize {
     }
     deepest
 }
+
+#[cfg(test)]
+mod tests;
