@@ -1,14 +1,17 @@
-//! The x-rh-identity document of a client whose tenant came from a place that has no document of its own.
+//! The x-rh-identity document of a client whose tenant came from a place that has no document of
+//! its own.
 //!
-//! Shape: anchors/cloud-connector.md section 4, "What HBI takes today". Nothing is signed or checked here.
+//! Shape: anchors/cloud-connector.md section 4, "What HBI takes today". Nothing is signed or
+//! checked here.
 
 use rollcall_model::{ClientId, Json};
 use serde::Serialize;
 
 /// The identity of `client` as a System that authenticated with its certificate.
 ///
-/// `org_id` stands at the top level, where inventory compares it with the host's, and under `internal`, where
-/// older services look. `account` may be empty. The same arguments give the same bytes.
+/// `org_id` stands at the top level, where inventory compares it with the host's, and under
+/// `internal`, where older services look. `account` may be empty. The same arguments give the same
+/// bytes.
 pub fn system(client: &ClientId, org_id: &str, account: &str) -> Json {
     let document = Document {
         identity: Identity {
@@ -16,7 +19,10 @@ pub fn system(client: &ClientId, org_id: &str, account: &str) -> Json {
             auth_type: "cert-auth",
             internal: Internal { org_id },
             org_id,
-            system: System { cert_type: "system", cn: client.as_str() },
+            system: System {
+                cert_type: "system",
+                cn: client.as_str(),
+            },
             r#type: "System",
         },
     };

@@ -1,7 +1,8 @@
-//! The message that tells host inventory of a host, as deployed (anchors/cloud-connector.md section 4).
+//! The message that tells host inventory of a host, as deployed (anchors/cloud-connector.md section
+//! 4).
 //!
-//! Whether a row qualifies is the fold's decision; what the device sent is cleaned here, and only here, so that
-//! rows keep it as received.
+//! Whether a row qualifies is the fold's decision; what the device sent is cleaned here, and only
+//! here, so that rows keep it as received.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -23,14 +24,18 @@ const TAG_NAMESPACE: &str = "rhc_client";
 
 /// Writes `message` as JSON. The same message gives the same bytes: members are sorted by name.
 ///
-/// Of the facts, texts and arrays that are not empty are taken, as received; other types, and an `insights_id`
-/// that is no UUID, are left out. A member of ours wins over a fact of its name. Tag values that are numbers or
-/// booleans become texts; null, arrays and objects are left out; tags that are no object are not sent.
+/// Of the facts, texts and arrays that are not empty are taken, as received; other types, and an
+/// `insights_id` that is no UUID, are left out. A member of ours wins over a fact of its name. Tag
+/// values that are numbers or booleans become texts; null, arrays and objects are left out; tags
+/// that are no object are not sent.
 pub fn encode(message: &InventoryMessage) -> Vec<u8> {
     let facts: BTreeMap<String, &RawValue> = members(&message.canonical_facts);
-    let taken = facts.into_iter().filter(|(name, value)| is_taken(name, value));
-    let mut data: BTreeMap<String, Part<'_>> =
-        taken.map(|(name, value)| (name, Part::Fact(value))).collect();
+    let taken = facts
+        .into_iter()
+        .filter(|(name, value)| is_taken(name, value));
+    let mut data: BTreeMap<String, Part<'_>> = taken
+        .map(|(name, value)| (name, Part::Fact(value)))
+        .collect();
     let client_id = message.client_id.as_str();
     let profile = SystemProfile {
         owner_id: is_cert_auth(&message.identity).then_some(client_id),
@@ -82,7 +87,9 @@ fn tags(tags: &Json) -> Option<Tags> {
     if tags.is_empty() {
         return Some(Tags::new());
     }
-    let tags = tags.into_iter().filter_map(|(name, value)| Some((name, [tag_value(value)?])));
+    let tags = tags
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, [tag_value(value)?])));
     Some(Tags::from([(TAG_NAMESPACE, tags.collect())]))
 }
 

@@ -1,7 +1,9 @@
-//! The protocol of seed 000: `PREFIX/insights/{status,in}/CLIENT` to the cloud, `PREFIX/insights/out/CLIENT` back.
+//! The protocol of seed 000: `PREFIX/insights/{status,in}/CLIENT` to the cloud,
+//! `PREFIX/insights/out/CLIENT` back.
 //!
-//! Connection state is accepted on `status` and, as in the document's first version, on `in`; messages on both.
-//! A handshake's payload may also carry what `rhc` sends (dispatchers, tags, name and version).
+//! Connection state is accepted on `status` and, as in the document's first version, on `in`;
+//! messages on both. A handshake's payload may also carry what `rhc` sends (dispatchers, tags, name
+//! and version).
 
 use std::collections::BTreeMap;
 
@@ -15,8 +17,15 @@ use super::field::Field;
 use super::route::Channel;
 use super::{Data, ERROR_TEXT_BYTES_MAX, Input, Refusal, rfc3339};
 
-static NAMES: envelope::Names =
-    ["type", "message_id", "version", "sent", "session_epoch", "in_response_to", "payload"];
+static NAMES: envelope::Names = [
+    "type",
+    "message_id",
+    "version",
+    "sent",
+    "session_epoch",
+    "in_response_to",
+    "payload",
+];
 
 /// What a device may send, for refusals.
 const KNOWN: &str = "host-handshake, proxy-handshake, offline, message or message-error";
@@ -24,8 +33,8 @@ const KNOWN: &str = "host-handshake, proxy-handshake, offline, message or messag
 /// The member of a `message-error`'s payload that is kept.
 static DETAILS: [&str; 1] = ["details"];
 
-/// When a device that is told to disconnect may come back. The seed leaves the text open ("timestamp, never
-/// again, etc"): these are ours.
+/// When a device that is told to disconnect may come back. The seed leaves the text open
+/// ("timestamp, never again, etc"): these are ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReconnectAfter {
     /// Nothing is said: `""`.
@@ -64,22 +73,23 @@ pub(super) fn parse(input: &Input<'_>) -> Result<Event, Refusal> {
     }
 }
 
-/// The bytes of a `message`. `metadata`, which the seed does not have, is left out when there is none.
+/// The bytes of a `message`. `metadata`, which the seed does not have, is left out when there is
+/// none.
 pub fn encode_message(id: DeliveryId, sent: Millis, data: &Data<'_>) -> Vec<u8> {
     write(&Outgoing {
         directive: Some(data.directive),
-        metadata: data.metadata.iter().map(|(name, text)| (&**name, &**text)).collect(),
+        metadata: data
+            .metadata
+            .iter()
+            .map(|(name, text)| (&**name, &**text))
+            .collect(),
         payload: serde_json::from_str(data.payload.as_str()).ok(),
         ..Outgoing::new("message", id, sent)
     })
 }
 
 /// The bytes of a `handshake-error`: the device disconnects, and sends a new handshake later.
-pub fn encode_handshake_error(
-    id: DeliveryId,
-    sent: Millis,
-    error: &HandshakeError<'_>,
-) -> Vec<u8> {
+pub fn encode_handshake_error(id: DeliveryId, sent: Millis, error: &HandshakeError<'_>) -> Vec<u8> {
     let details = BTreeMap::from([("details", error.details)]);
     write(&Outgoing {
         in_response_to: Some(error.in_response_to),

@@ -1,7 +1,9 @@
-//! What both dialects share: the envelope around every message, and how an online is read from a status body.
+//! What both dialects share: the envelope around every message, and how an online is read from a
+//! status body.
 //!
-//! The dialects differ in names (`content` or `payload`, `response_to` or `in_response_to`) and in kinds; the
-//! members of a status body have the same names in both, so each accepts what the other may send.
+//! The dialects differ in names (`content` or `payload`, `response_to` or `in_response_to`) and in
+//! kinds; the members of a status body have the same names in both, so each accepts what the other
+//! may send.
 
 use std::borrow::Cow;
 
@@ -62,7 +64,9 @@ impl<'a> Envelope<'a> {
         let members = Members::of_payload(text, names)?;
         check_version(&members.field(VERSION))?;
         let kind = members.field(TYPE);
-        let kind = kind.text()?.ok_or_else(|| kind.invalid("send the message's type"))?;
+        let kind = kind
+            .text()?
+            .ok_or_else(|| kind.invalid("send the message's type"))?;
         Ok(Self { members, kind })
     }
 
@@ -101,7 +105,8 @@ impl<'a> Envelope<'a> {
         }))
     }
 
-    /// The device is there. `kind` is what the message's type says; without one the dispatchers decide.
+    /// The device is there. `kind` is what the message's type says; without one the dispatchers
+    /// decide.
     pub(super) fn online(
         &self,
         input: &Input<'_>,
@@ -118,7 +123,11 @@ impl<'a> Envelope<'a> {
                 None => kind_of(&dispatchers),
             },
             message_id: self.message_id()?,
-            sent: sent.text().ok().flatten().and_then(|text| rfc3339::read(&text)),
+            sent: sent
+                .text()
+                .ok()
+                .flatten()
+                .and_then(|text| rfc3339::read(&text)),
             epoch: self.epoch(input.ingress)?,
             canonical_facts: status.0.field(CANONICAL_FACTS).object()?,
             dispatchers: dispatchers.object()?,
@@ -138,8 +147,8 @@ impl<'a> Envelope<'a> {
         self.members.field(MESSAGE_ID).short_text()
     }
 
-    /// The user property, else the JSON member. A device that keeps an epoch is fenced by it, so one that
-    /// cannot be read is refused rather than taken as none.
+    /// The user property, else the JSON member. A device that keeps an epoch is fenced by it, so
+    /// one that cannot be read is refused rather than taken as none.
     fn epoch(&self, ingress: &Ingress) -> Result<Option<i64>, Refusal> {
         if let Some(epoch) = property_epoch(ingress)? {
             return Ok(Some(epoch));
@@ -148,9 +157,15 @@ impl<'a> Envelope<'a> {
         let Some(raw) = field.raw() else {
             return Ok(None);
         };
-        let text = if raw.starts_with('"') { field.text()? } else { Some(Cow::Borrowed(raw)) };
+        let text = if raw.starts_with('"') {
+            field.text()?
+        } else {
+            Some(Cow::Borrowed(raw))
+        };
         let epoch = text.and_then(|text| text.trim().parse().ok());
-        epoch.map(Some).ok_or_else(|| field.invalid("send a 64-bit integer, or leave it out"))
+        epoch
+            .map(Some)
+            .ok_or_else(|| field.invalid("send a 64-bit integer, or leave it out"))
     }
 }
 
@@ -199,7 +214,7 @@ fn check_version(field: &Field<'_>) -> Result<(), Refusal> {
         return Ok(());
     };
     match raw.parse::<f64>() {
-        Ok(version) if version == 1.0 => Ok(()),
+        Ok(1.0) => Ok(()),
         Ok(_) => Err(refuse(
             ReasonCode::UnsupportedVersion,
             format!("field `version` is {}; send version 1", shorten(raw)),
@@ -210,19 +225,30 @@ fn check_version(field: &Field<'_>) -> Result<(), Refusal> {
 
 /// The list of dispatchers is read once more for this, but it is short.
 fn kind_of(dispatchers: &Field<'_>) -> Kind {
-    if dispatchers.has_member(&CATALOG) { Kind::Proxy } else { Kind::Host }
+    if dispatchers.has_member(&CATALOG) {
+        Kind::Proxy
+    } else {
+        Kind::Host
+    }
 }
 
 /// The epoch of the MQTT 5 user properties.
 fn property_epoch(ingress: &Ingress) -> Result<Option<i64>, Refusal> {
     let mut found: Option<i64> = None;
-    for (_, text) in ingress.user_properties.iter().filter(|(name, _)| name == EPOCH_PROPERTY) {
+    for (_, text) in ingress
+        .user_properties
+        .iter()
+        .filter(|(name, _)| name == EPOCH_PROPERTY)
+    {
         let invalid = |remedy: &str| {
             let text = shorten(text);
             let text = format!("user property `{EPOCH_PROPERTY}` is {text}; {remedy}");
             refuse(ReasonCode::InvalidField, text)
         };
-        let epoch = text.trim().parse().map_err(|_| invalid("send a 64-bit integer"))?;
+        let epoch = text
+            .trim()
+            .parse()
+            .map_err(|_| invalid("send a 64-bit integer"))?;
         if found.is_some_and(|first| first != epoch) {
             return Err(invalid("send it once"));
         }

@@ -1,7 +1,8 @@
 //! Members of a JSON object by name, as text, without a tree: one pass, no allocation.
 //!
-//! Every value is looked at only when it is asked for, and then as what it should be; a wrong one becomes a
-//! [`Refusal`] that names it. What is never asked for is skipped, however deep it is nested.
+//! Every value is looked at only when it is asked for, and then as what it should be; a wrong one
+//! becomes a [`Refusal`] that names it. What is never asked for is skipped, however deep it is
+//! nested.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -40,22 +41,23 @@ impl<'a, const N: usize> Members<'a, N> {
                 "payload is {}; send a JSON object",
                 shorten(text.trim_ascii())
             )),
-            _ if text.starts_with('\u{feff}') => malformed(
-                "payload begins with a byte order mark; send UTF-8 JSON without it".to_owned(),
-            ),
-            _ => malformed(format!(
-                "payload is not JSON: {error}, after {}; send one JSON object and nothing else",
-                shorten(text)
-            )),
+            _ => malformed(format!("payload is not JSON: {error}; {}", remedy(text))),
         })?;
         members.once()
     }
 
     /// The member called `names[index]`.
     pub(super) fn field(&self, index: usize) -> Field<'a> {
-        let raw = self.found[index].map(RawValue::get).filter(|raw| *raw != "null");
+        let raw = self.found[index]
+            .map(RawValue::get)
+            .filter(|raw| *raw != "null");
         let is_null = raw.is_none() && self.found[index].is_some();
-        Field { parent: self.parent, name: self.names[index], raw, is_null }
+        Field {
+            parent: self.parent,
+            name: self.names[index],
+            raw,
+            is_null,
+        }
     }
 
     /// Only syntax is an error here, or something that is no object (category `Data`).
@@ -101,7 +103,10 @@ impl<'a> Field<'a> {
         let Some(raw) = self.raw else {
             return Ok(None);
         };
-        let Some(inner) = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        let Some(inner) = raw
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+        else {
             return Err(self.invalid("send a text in quotes"));
         };
         if !inner.contains('\\') {
@@ -144,8 +149,8 @@ impl<'a> Field<'a> {
     /// Kept whole, whatever it is. `None` when absent or null.
     ///
     /// # Errors
-    /// `too_large` over [`ROW_JSON_BYTES_MAX`]; `malformed_json` when it is nested too deep, or holds a
-    /// lone surrogate or a number beyond f64.
+    /// `too_large` over [`ROW_JSON_BYTES_MAX`]; `malformed_json` when it is nested too deep, or
+    /// holds a lone surrogate or a number beyond f64.
     pub(super) fn any(&self) -> Result<Option<Json>, Refusal> {
         let Some(raw) = self.raw else {
             return Ok(None);
@@ -160,7 +165,9 @@ impl<'a> Field<'a> {
                 ),
             ));
         }
-        Json::new(raw).map(Some).map_err(|error| self.malformed(&error))
+        Json::new(raw)
+            .map(Some)
+            .map_err(|error| self.malformed(&error))
     }
 
     /// The members of this object that have one of `names`.
@@ -175,7 +182,11 @@ impl<'a> Field<'a> {
             return Err(self.invalid("send an object"));
         };
         let members = Members::read(raw, names).map_err(|error| self.malformed(&error))?;
-        Members { parent: Some(self.name), ..members }.once()
+        Members {
+            parent: Some(self.name),
+            ..members
+        }
+        .once()
     }
 
     /// Whether this is an object with such a member.
@@ -201,15 +212,43 @@ impl<'a> Field<'a> {
 
     fn malformed(&self, error: &dyn fmt::Display) -> Refusal {
         let value = shorten(self.raw.unwrap_or_default());
-        malformed(format!("field `{}` is {value}: {error}; send plain JSON", self.path()))
+        malformed(format!(
+            "field `{}` is {value}: {error}; send plain JSON",
+            self.path()
+        ))
+    }
+}
+
+/// What to do about a payload that is no JSON. Two characters are not seen when it is looked at.
+fn remedy(text: &str) -> String {
+    if text.starts_with('\u{feff}') {
+        "send it without the byte order mark (U+FEFF) at its beginning".to_owned()
+    } else if text.contains('\u{a0}') {
+        "send plain spaces instead of no-break spaces (U+00A0), which come with copied text"
+            .to_owned()
+    } else {
+        format!(
+            "send one JSON object and nothing else, not {}",
+            shorten(text)
+        )
     }
 }
 
 /// At most [`QUOTED_CHARS_MAX`] characters of `text` on one line, for a person.
 pub(super) fn shorten(text: &str) -> String {
     let mut rest = text.chars();
-    let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    let mut short: String = rest.by_ref().take(QUOTED_CHARS_MAX).map(printable).collect();
+    let printable = |c: char| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    let mut short: String = rest
+        .by_ref()
+        .take(QUOTED_CHARS_MAX)
+        .map(printable)
+        .collect();
     if rest.next().is_some() {
         short.push('…');
     }
@@ -255,7 +294,12 @@ impl<'de, const N: usize> Visitor<'de> for Find<N> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Members { parent: None, names: self.0, found: [None; N], twice: None };
+        let mut members = Members {
+            parent: None,
+            names: self.0,
+            found: [None; N],
+            twice: None,
+        };
         while let Some(index) = map.next_key_seed(IndexOf(self.0))? {
             let Some(index) = index else {
                 map.next_value::<IgnoredAny>()?;

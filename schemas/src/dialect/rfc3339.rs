@@ -1,4 +1,5 @@
-//! Times as text, RFC 3339: what devices send, and what is written to devices and inventory. Reads no clock.
+//! Times as text, RFC 3339: what devices send, and what is written to devices and inventory. Reads
+//! no clock.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use rollcall_model::Millis;
@@ -25,8 +26,13 @@ pub(crate) fn with_seconds(at: Millis) -> String {
     utc(at).to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// A time beyond chrono's 262,000 years becomes the last one it knows: a saturated sum must not panic.
+/// A time beyond chrono's 262,000 years becomes the last one it knows: a saturated sum must not
+/// panic.
 fn utc(at: Millis) -> DateTime<Utc> {
-    let limit = if at.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+    let limit = if at.0 < 0 {
+        DateTime::<Utc>::MIN_UTC
+    } else {
+        DateTime::<Utc>::MAX_UTC
+    };
     DateTime::from_timestamp_millis(at.0).unwrap_or(limit)
 }

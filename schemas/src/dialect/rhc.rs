@@ -1,8 +1,9 @@
-//! The deployed protocol: Cloud Connector and yggd 0.2 and 0.4, `PREFIX/insights/CLIENT/{control,data}/{out,in}`.
+//! The deployed protocol: Cloud Connector and yggd 0.2 and 0.4,
+//! `PREFIX/insights/CLIENT/{control,data}/{out,in}`.
 //!
-//! Devices send `connection-status` and `event` on control/out, `data` on data/out, and an empty QoS 0 publish on
-//! data/out at every connect. Wire bytes to devices are those of Cloud Connector (anchors/cloud-connector.md 1):
-//! its order of members, no HTML escaping, a trailing newline.
+//! Devices send `connection-status` and `event` on control/out, `data` on data/out, and an empty
+//! QoS 0 publish on data/out at every connect. Wire bytes to devices are those of Cloud Connector
+//! (anchors/cloud-connector.md 1): its order of members, no HTML escaping, a trailing newline.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +15,15 @@ use super::envelope::{self, Envelope};
 use super::route::Channel;
 use super::{Data, Input, Refusal, rfc3339};
 
-static NAMES: envelope::Names =
-    ["type", "message_id", "version", "sent", "session_epoch", "response_to", "content"];
+static NAMES: envelope::Names = [
+    "type",
+    "message_id",
+    "version",
+    "sent",
+    "session_epoch",
+    "response_to",
+    "content",
+];
 
 /// A command for a device: `reconnect`, `ping`, `disconnect`, `cancel`.
 #[derive(Clone, Copy, Debug)]
@@ -37,14 +45,21 @@ pub(super) fn parse(input: &Input<'_>) -> Result<Event, Refusal> {
         (Channel::Data, kind) => Err(envelope::unknown_type(input, kind, "data")),
         (_, "connection-status") => connection_status(input, &envelope),
         (_, "event") => event(input, &envelope),
-        (_, kind) => Err(envelope::unknown_type(input, kind, "connection-status or event")),
+        (_, kind) => Err(envelope::unknown_type(
+            input,
+            kind,
+            "connection-status or event",
+        )),
     }
 }
 
 /// The bytes of a `data` message.
 pub fn encode_data(id: DeliveryId, sent: Millis, data: &Data<'_>) -> Vec<u8> {
-    let metadata: BTreeMap<&str, &str> =
-        data.metadata.iter().map(|(name, text)| (&**name, &**text)).collect();
+    let metadata: BTreeMap<&str, &str> = data
+        .metadata
+        .iter()
+        .map(|(name, text)| (&**name, &**text))
+        .collect();
     write(&OutgoingData {
         r#type: "data",
         message_id: id.to_string(),
@@ -59,7 +74,8 @@ pub fn encode_data(id: DeliveryId, sent: Millis, data: &Data<'_>) -> Vec<u8> {
 
 /// The bytes of a `command`.
 ///
-/// Arguments become texts: yggd drops a `reconnect` whose `delay` is a number. Null arguments are left out.
+/// Arguments become texts: yggd drops a `reconnect` whose `delay` is a number. Null arguments are
+/// left out.
 pub fn encode_command(id: DeliveryId, sent: Millis, command: &Command<'_>) -> Vec<u8> {
     let arguments = arguments(command.arguments);
     write(&OutgoingCommand {
@@ -98,9 +114,8 @@ fn event(input: &Input<'_>, envelope: &Envelope<'_>) -> Result<Event, Refusal> {
 fn arguments(arguments: &Json) -> BTreeMap<String, String> {
     let members: BTreeMap<String, &RawValue> =
         serde_json::from_str(arguments.as_str()).unwrap_or_default();
-    let text = |raw: &RawValue| {
-        serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned())
-    };
+    let text =
+        |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned());
     let members = members.into_iter().filter(|(_, raw)| raw.get() != "null");
     members.map(|(name, raw)| (name, text(raw))).collect()
 }

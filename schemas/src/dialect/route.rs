@@ -1,4 +1,5 @@
-//! Which log a device's publish belongs to, by its MQTT topic alone. Payloads are not looked at here.
+//! Which log a device's publish belongs to, by its MQTT topic alone. Payloads are not looked at
+//! here.
 //!
 //! | MQTT topic | dialect | log |
 //! |---|---|---|
@@ -29,7 +30,8 @@ pub struct Prefixes {
 pub struct PrefixError {
     /// Whose prefix.
     pub dialect: Dialect,
-    /// The text refused: empty, with an empty level, a wildcard, a control character or a leading `$`.
+    /// The text refused: empty, with an empty level, a wildcard, a control character or a leading
+    /// `$`.
     pub prefix: String,
 }
 
@@ -46,13 +48,16 @@ pub struct Route {
 
 /// Finds the log of a device's publish.
 ///
-/// `None` for topics that no device publishes to (those to devices, another prefix, other people's).
+/// `None` for topics that no device publishes to (those to devices, another prefix, other
+/// people's).
 ///
 /// # Errors
 /// The topic is one of ours, but its client level is no [`ClientId`].
 pub fn route(mqtt_topic: &str, prefixes: &Prefixes) -> Result<Option<Route>, IdError> {
     let of = |dialect, prefix: &str| {
-        place(mqtt_topic, dialect).filter(|place| place.prefix == prefix).map(|p| (dialect, p))
+        place(mqtt_topic, dialect)
+            .filter(|place| place.prefix == prefix)
+            .map(|p| (dialect, p))
     };
     let found = of(Dialect::Rhc, &prefixes.rhc).or_else(|| of(Dialect::Draft, &prefixes.draft));
     let Some((dialect, place)) = found else {
@@ -62,12 +67,19 @@ pub fn route(mqtt_topic: &str, prefixes: &Prefixes) -> Result<Option<Route>, IdE
         Channel::Status | Channel::In | Channel::Control => Topic::Status,
         Channel::Data => Topic::Messages,
     };
-    Ok(Some(Route { topic, dialect, client: ClientId::new(place.client)? }))
+    Ok(Some(Route {
+        topic,
+        dialect,
+        client: ClientId::new(place.client)?,
+    }))
 }
 
 impl Default for Prefixes {
     fn default() -> Self {
-        Self { rhc: "redhat".to_owned(), draft: "redhat".to_owned() }
+        Self {
+            rhc: "redhat".to_owned(),
+            draft: "redhat".to_owned(),
+        }
     }
 }
 
@@ -81,7 +93,10 @@ impl Prefixes {
             let is_bad = |c: char| c.is_control() || matches!(c, '+' | '#');
             let is_level = |level: &str| !level.is_empty() && !level.contains(is_bad);
             if prefix.starts_with('$') || !prefix.split('/').all(is_level) {
-                return Err(PrefixError { dialect, prefix: prefix.clone() });
+                return Err(PrefixError {
+                    dialect,
+                    prefix: prefix.clone(),
+                });
             }
         }
         Ok(())
@@ -141,7 +156,11 @@ pub(super) fn place(mqtt_topic: &str, dialect: Dialect) -> Option<Place<'_>> {
         return None;
     }
     let prefix = levels.next()?;
-    Some(Place { prefix, client, channel })
+    Some(Place {
+        prefix,
+        client,
+        channel,
+    })
 }
 
 /// The topic on which a client of `dialect` listens for application messages.
