@@ -1,10 +1,12 @@
 //! Framed bytes to wire types and back: by the writer's schema, bounded, and to the last byte.
 //!
-//! The codec is serde_avro_fast (docs/decisions/0001-avro-codec.md): no value tree, texts borrowed both ways.
+//! The codec is serde_avro_fast (docs/decisions/0001-avro-codec.md): no value tree, texts borrowed
+//! both ways.
 
 use std::io::BufRead;
 
 use serde::{Deserialize, Serialize};
+use serde_avro_fast::Schema;
 use serde_avro_fast::de::read::SliceRead;
 use serde_avro_fast::de::{DeserializerConfig, DeserializerState};
 use serde_avro_fast::ser::SerializerConfig;
@@ -13,8 +15,9 @@ use crate::error::DecodeError;
 use crate::frame;
 use crate::registry::{Subject, Writer, subject_of};
 
-/// Most elements of one array. The longest legal one (user properties of a 1 MiB MQTT packet) has fewer:
-/// each takes five bytes there. Without a bound a count of 2^63 would only end at the end of the bytes.
+/// Most elements of one array. The longest legal one (user properties of a 1 MiB MQTT packet) has
+/// fewer: each takes five bytes there. Without a bound a count of 2^63 would only end at the end of
+/// the bytes.
 const ELEMENTS_MAX: usize = 256 * 1024;
 
 /// A buffer for the mean row without growing (docs/decisions/0001-avro-codec.md has the sizes).
@@ -29,18 +32,33 @@ pub(crate) fn encode<W: Serialize>(wire: &W, subject: Subject) -> Vec<u8> {
         .expect("wire types match their schemas and a Vec takes any byte: property tests hold both")
 }
 
-/// The wire value in framed bytes. Never panics; allocates no more than a small multiple of `value`.
+/// The wire value in framed bytes. Never panics; allocates no more than a small multiple of
+/// `value`.
 pub(crate) fn decode<'a, W: Deserialize<'a>>(
     value: &'a [u8],
     subject: Subject,
 ) -> Result<W, DecodeError> {
     let (writer, body) = open(value, subject)?;
-    let mut state = state(writer, body);
-    let wire = W::deserialize(state.deserializer()).map_err(|error| undecodable(subject, &error))?;
-    let mut reader = state.into_reader();
-    match reader.fill_buf() {
+    decode_body(&writer.schema, body, subject)
+}
+
+/// The wire value in an unframed body, by the schema that wrote it.
+pub(crate) fn decode_body<'a, W: Deserialize<'a>>(
+    writer: &Schema,
+    body: &'a [u8],
+    subject: Subject,
+) -> Result<W, DecodeError> {
+    let mut config = DeserializerConfig::new(writer);
+    config.max_seq_size = ELEMENTS_MAX;
+    let mut state = DeserializerState::with_config(SliceRead::new(body), config);
+    let wire =
+        W::deserialize(state.deserializer()).map_err(|error| undecodable(subject, &error))?;
+    match state.into_reader().fill_buf() {
         Ok([]) => Ok(wire),
-        Ok(rest) => Err(undecodable(subject, &format_args!("{} bytes follow the value", rest.len()))),
+        Ok(rest) => Err(undecodable(
+            subject,
+            &format_args!("{} bytes too many", rest.len()),
+        )),
         Err(error) => Err(undecodable(subject, &error)),
     }
 }
@@ -60,15 +78,10 @@ pub(crate) fn open(
     }
 }
 
+/// The error of `subject` with the decoder's words.
 pub(crate) fn undecodable(subject: Subject, error: &dyn std::fmt::Display) -> DecodeError {
-    DecodeError::Undecodable { subject: subject.name(), text: error.to_string() }
-}
-
-fn state<'a>(
-    writer: &'static Writer,
-    body: &'a [u8],
-) -> DeserializerState<'static, SliceRead<'a>> {
-    let mut config = DeserializerConfig::new(&writer.schema);
-    config.max_seq_size = ELEMENTS_MAX;
-    DeserializerState::with_config(SliceRead::new(body), config)
+    DecodeError::Undecodable {
+        subject: subject.name(),
+        text: error.to_string(),
+    }
 }

@@ -2,8 +2,9 @@
 
 use rollcall_model::ReasonCode;
 
-/// Why a value does not decode. The record is at fault, never the reader: trying again changes nothing, so
-/// it becomes a dead letter. Only [`DecodeError::UnknownSchema`] may decode with a later build.
+/// Why a value does not decode. The record is at fault, never the reader: trying again changes
+/// nothing, so it becomes a dead letter. Only [`DecodeError::UnknownSchema`] may decode with a
+/// later build.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The value does not begin with an Avro single-object header (C3 01 and eight bytes).

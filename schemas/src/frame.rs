@@ -1,4 +1,5 @@
-//! Avro single-object encoding (Avro 1.12, "Single-object encoding"): which schema wrote these bytes.
+//! Avro single-object encoding (Avro 1.12, "Single-object encoding"): which schema wrote these
+//! bytes.
 //!
 //! Shape: C3 01 | CRC-64-AVRO of the writer's schema (8, little-endian) | body.
 
@@ -11,7 +12,8 @@ const MARKER: [u8; 2] = [0xC3, 0x01];
 pub(crate) const HEADER_BYTES: usize = 10;
 
 /// The value without its framing: what digests are made over, so that a change of framing (or of a
-/// schema's registry id) changes no digest. The identity on anything without a header (JSON, a null key).
+/// schema's registry id) changes no digest. The identity on anything without a header (JSON, a null
+/// key).
 pub fn body(value: &[u8]) -> &[u8] {
     match split(value) {
         Ok((_, body)) => body,

@@ -1,8 +1,9 @@
 //! Values as JSON, for `rollcall tail` and the operator's REST view.
 //!
-//! Field names are those of the `.avsc`, enums the names of the model, times integers (milliseconds UTC),
-//! coordinates and causes their text form, JSON texts JSON, hashes hexadecimal, bytes text where they are
-//! UTF-8 and `{"base64": …}` where not. For people and scripts; nothing reads it back.
+//! Field names are those of the `.avsc`, enums the names of the model, times integers (milliseconds
+//! UTC), coordinates and causes their text form, JSON texts JSON, hashes hexadecimal, bytes text
+//! where they are UTF-8 and `{"base64": …}` where not. For people and scripts; nothing reads it
+//! back.
 
 mod parts;
 
@@ -17,7 +18,8 @@ use parts::{bytes, destination, document, hex, ms, optional, pairs, request_body
 
 /// The value of a record of `topic` as JSON. A null value (a tombstone) is the caller's affair.
 ///
-/// Errors: as [`Record::decode`]; for `inventory`, [`DecodeError::Undecodable`] when it is not JSON.
+/// Errors: as [`Record::decode`]; for `inventory`, [`DecodeError::Undecodable`] when it is not
+/// JSON.
 pub fn to_json(topic: Topic, value: &[u8]) -> Result<Value, DecodeError> {
     Ok(match topic {
         Topic::Status | Topic::Messages => ingress(&Record::decode(value)?),
@@ -105,7 +107,11 @@ fn tenant_answer(answer: &TenantAnswer) -> Value {
     fields.insert("source".into(), source.into());
     fields.insert("lookup_id".into(), lookup_id);
     let outcome = match &answer.outcome {
-        TenantOutcome::Found { org_id, account, identity } => {
+        TenantOutcome::Found {
+            org_id,
+            account,
+            identity,
+        } => {
             fields.insert("org_id".into(), org_id.as_str().into());
             fields.insert("account".into(), account.as_str().into());
             fields.insert("identity".into(), document(identity));
@@ -210,9 +216,10 @@ fn dead_letter(letter: &model::DeadLetter) -> Value {
 }
 
 fn batch(batch: &model::batch::Batch) -> Value {
-    let inputs = batch.inputs.iter().map(|input| {
-        json!({"topic": input.topic.as_str(), "from": input.from, "to": input.to})
-    });
+    let inputs = batch
+        .inputs
+        .iter()
+        .map(|input| json!({"topic": input.topic.as_str(), "from": input.from, "to": input.to}));
     let tables = batch.tables.iter().map(|table| {
         let digest = hex(table.digest);
         json!({"topic": table.topic.as_str(), "records": table.records, "digest": digest})

@@ -12,17 +12,18 @@ use crate::registry::Subject;
 
 /// `due_at` and `org_id` of a framed connection row or delivery.
 ///
-/// Today's rows begin with both, and only those bytes are read: the rest may be damaged without an error
-/// here. A row of a retired schema is decoded whole; where it had no `due_at` it has no timer.
+/// Today's rows begin with both, and only those bytes are read: the rest may be damaged without an
+/// error here. A row of a retired schema is decoded whole; where it had no `due_at` it has no
+/// timer.
 ///
-/// Errors: as [`crate::Record::decode`]; a value of another subject is [`DecodeError::Undecodable`].
+/// Errors: as [`crate::Record::decode`]; a value of another subject is
+/// [`DecodeError::Undecodable`].
 pub fn leading(value: &[u8]) -> Result<(Option<Millis>, String), DecodeError> {
     let (fingerprint, body) = frame::split(value)?;
     for subject in [Subject::ConnectionRow, Subject::Delivery] {
         if subject.entry().today.fingerprint == fingerprint {
-            return today(body).ok_or_else(|| {
-                codec::undecodable(subject, &"its leading fields are damaged")
-            });
+            return today(body)
+                .ok_or_else(|| codec::undecodable(subject, &"its leading fields are damaged"));
         }
         if subject.entry().writer(fingerprint).is_some() {
             let fields: Leading<'_> = codec::decode(value, subject)?;

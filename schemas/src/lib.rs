@@ -1,9 +1,10 @@
-//! What is on the wire: one Avro schema per topic, the dialects of the devices, and the table of topics.
+//! What is on the wire: one Avro schema per topic, the dialects of the devices, and the table of
+//! topics.
 //!
-//! Wire types and domain types are different types; the conversions live here and nowhere else. No IO, no
-//! clock, no configuration. Reading order: the table of topics (`topics`, `partition`), values of topics
-//! (`record`, `frame`, `leading`, `json`, `evolution`), then what devices and inventory speak (`dialect`,
-//! `inventory`, `identity`).
+//! Wire types and domain types are different types; the conversions live here and nowhere else. No
+//! IO, no clock, no configuration. Reading order: the table of topics (`topics`, `partition`),
+//! values of topics (`record`, `frame`, `leading`, `json`, `evolution`), then what devices and
+//! inventory speak (`dialect`, `inventory`, `identity`).
 
 pub mod partition;
 pub mod topics;

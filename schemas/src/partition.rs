@@ -1,4 +1,5 @@
-//! Which partition a key belongs to: Java's default partitioner, so that any Kafka producer agrees with us.
+//! Which partition a key belongs to: Java's default partitioner, so that any Kafka producer agrees
+//! with us.
 
 /// Kafka's seed (`org.apache.kafka.common.utils.Utils.murmur2`).
 const SEED: u32 = 0x9747_b28c;

@@ -19,8 +19,8 @@ pub trait Record: Sized {
 
     /// Reads a value by the schema that wrote it, today's or a retired one, into today's type.
     ///
-    /// Never panics and allocates no more than a small multiple of `bytes`, whatever they are. Errors: see
-    /// [`DecodeError`].
+    /// Never panics and allocates no more than a small multiple of `bytes`, whatever they are.
+    /// Errors: see [`DecodeError`].
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError>;
 }
 

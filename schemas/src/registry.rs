@@ -1,8 +1,9 @@
-//! The schemas of this build: today's, one per subject, and every retired one that may still stand in a log.
+//! The schemas of this build: today's, one per subject, and every retired one that may still stand
+//! in a log.
 //!
-//! To change a schema: copy the `.avsc` to `avsc/retired/<subject>.v<n>.avsc`, list it in [`SUBJECTS`], edit
-//! today's, and run the tests with `UPDATE_GOLDEN=1`. `avsc/fingerprints.txt` only ever grows: a test fails
-//! when a fingerprint that was ever written has no schema any more.
+//! To change a schema: copy the `.avsc` to `avsc/retired/<subject>.v<n>.avsc`, list it in
+//! [`SUBJECTS`], edit today's, and run the tests with `UPDATE_GOLDEN=1`. `avsc/fingerprints.txt`
+//! only ever grows: a test fails when a fingerprint that was ever written has no schema any more.
 
 use std::sync::LazyLock;
 
@@ -92,13 +93,17 @@ impl Subject {
     }
 }
 
-/// Every schema of this build, today's before the retired ones of each subject. For the registry, for
-/// `rollcall schemas`, and for whoever reads the topics with other tools.
+/// Every schema of this build, today's before the retired ones of each subject. For the registry,
+/// for `rollcall schemas`, and for whoever reads the topics with other tools.
 pub fn schemas() -> Vec<SchemaText> {
     SUBJECTS
         .iter()
         .flat_map(|texts| {
-            let text = |json, is_current| SchemaText { subject: texts.name, json, is_current };
+            let text = |json, is_current| SchemaText {
+                subject: texts.name,
+                json,
+                is_current,
+            };
             let retired = texts.retired.iter().map(move |json| text(json, false));
             std::iter::once(text(texts.today, true)).chain(retired)
         })
@@ -127,13 +132,17 @@ impl Entry {
         if self.today.fingerprint == fingerprint {
             return Some(&self.today);
         }
-        self.retired.iter().find(|writer| writer.fingerprint == fingerprint)
+        self.retired
+            .iter()
+            .find(|writer| writer.fingerprint == fingerprint)
     }
 }
 
 /// The name of the subject that a fingerprint belongs to.
 pub(crate) fn subject_of(fingerprint: u64) -> Option<&'static str> {
-    let found = TABLE.iter().position(|entry| entry.writer(fingerprint).is_some())?;
+    let found = TABLE
+        .iter()
+        .position(|entry| entry.writer(fingerprint).is_some())?;
     SUBJECTS.get(found).map(|texts| texts.name)
 }
 
@@ -148,7 +157,12 @@ static TABLE: LazyLock<Vec<Entry>> = LazyLock::new(|| {
 });
 
 fn parse(json: &str) -> Writer {
-    let schema: Schema = json.parse().expect("embedded schemas parse: a test reads them all");
+    let schema: Schema = json
+        .parse()
+        .expect("embedded schemas parse: a test reads them all");
     let fingerprint = u64::from_le_bytes(*schema.rabin_fingerprint());
-    Writer { fingerprint, schema }
+    Writer {
+        fingerprint,
+        schema,
+    }
 }

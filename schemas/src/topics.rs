@@ -1,4 +1,5 @@
-//! The table of logs (DESIGN.md section 3): what is in them, how they are cleaned, how they are keyed.
+//! The table of logs (DESIGN.md section 3): what is in them, how they are cleaned, how they are
+//! keyed.
 
 use rollcall_model::Topic;
 
@@ -61,17 +62,67 @@ const SPECS: [TopicSpec; Topic::ALL.len()] = {
     use Cleanup::{Compact, Delete};
     [
         row(Topic::Status, Delete, Key::ClientId, Some(Subject::Ingress)),
-        row(Topic::Messages, Delete, Key::ClientId, Some(Subject::Ingress)),
-        row(Topic::Requests, Delete, Key::ClientId, Some(Subject::OutboundRequest)),
-        row(Topic::Tenants, Delete, Key::ClientId, Some(Subject::TenantAnswer)),
-        row(Topic::Receipts, Delete, Key::ClientId, Some(Subject::Receipt)),
-        row(Topic::Connections, Compact, Key::ClientId, Some(Subject::ConnectionRow)),
-        row(Topic::Outbox, Compact, Key::Delivery, Some(Subject::Delivery)),
-        row(Topic::Events, Delete, Key::ClientId, Some(Subject::ConnectionEvent)),
+        row(
+            Topic::Messages,
+            Delete,
+            Key::ClientId,
+            Some(Subject::Ingress),
+        ),
+        row(
+            Topic::Requests,
+            Delete,
+            Key::ClientId,
+            Some(Subject::OutboundRequest),
+        ),
+        row(
+            Topic::Tenants,
+            Delete,
+            Key::ClientId,
+            Some(Subject::TenantAnswer),
+        ),
+        row(
+            Topic::Receipts,
+            Delete,
+            Key::ClientId,
+            Some(Subject::Receipt),
+        ),
+        row(
+            Topic::Connections,
+            Compact,
+            Key::ClientId,
+            Some(Subject::ConnectionRow),
+        ),
+        row(
+            Topic::Outbox,
+            Compact,
+            Key::Delivery,
+            Some(Subject::Delivery),
+        ),
+        row(
+            Topic::Events,
+            Delete,
+            Key::ClientId,
+            Some(Subject::ConnectionEvent),
+        ),
         row(Topic::Inventory, Delete, Key::OrgId, None),
-        row(Topic::Tenantless, Delete, Key::ClientId, Some(Subject::LookupDue)),
-        row(Topic::Deliveries, Delete, Key::ClientId, Some(Subject::OutboundDelivery)),
-        row(Topic::DeadLetters, Delete, Key::Refused, Some(Subject::DeadLetter)),
+        row(
+            Topic::Tenantless,
+            Delete,
+            Key::ClientId,
+            Some(Subject::LookupDue),
+        ),
+        row(
+            Topic::Deliveries,
+            Delete,
+            Key::ClientId,
+            Some(Subject::OutboundDelivery),
+        ),
+        row(
+            Topic::DeadLetters,
+            Delete,
+            Key::Refused,
+            Some(Subject::DeadLetter),
+        ),
         row(Topic::Schedule, Delete, Key::Null, Some(Subject::Batch)),
     ]
 };

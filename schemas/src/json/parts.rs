@@ -45,7 +45,10 @@ pub(super) fn bytes(bytes: &[u8]) -> Value {
 
 /// Pairs as objects with `name` and `value`: names may repeat.
 pub(super) fn pairs(pairs: &[(String, String)]) -> Value {
-    pairs.iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| json!({"name": name, "value": value}))
+        .collect()
 }
 
 pub(super) fn ingress_kind(kind: IngressKind) -> &'static str {
@@ -119,7 +122,11 @@ pub(super) fn destination(destination: &Destination) -> Value {
 
 pub(super) fn request_body(body: &RequestBody) -> Value {
     match body {
-        RequestBody::Data { directive, payload, metadata } => json!({
+        RequestBody::Data {
+            directive,
+            payload,
+            metadata,
+        } => json!({
             "kind": "data",
             "directive": directive,
             "payload": document(payload),
@@ -141,7 +148,7 @@ pub(super) fn delivery_change(change: &rollcall_model::derived::DeliveryChange) 
     })
 }
 
-/// The wire type has the names already, and holds nothing but numbers.
+/// The wire type has the names already.
 pub(super) fn policy(policy: &Policy) -> Value {
     serde_json::to_value(wire::Policy::from_model(policy)).unwrap_or_default()
 }

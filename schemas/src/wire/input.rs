@@ -62,7 +62,10 @@ impl<'a> Wire<'a> for Ingress<'a> {
 
     fn into_model(self) -> Result<Self::Model, Bad> {
         if !(0..=2).contains(&self.qos) {
-            return Err(Bad::new("qos", format!("{} is no MQTT QoS (0 to 2)", self.qos)));
+            return Err(Bad::new(
+                "qos",
+                format!("{} is no MQTT QoS (0 to 2)", self.qos),
+            ));
         }
         Ok(model::Ingress {
             kind: self.kind.model("kind")?,
@@ -156,7 +159,11 @@ impl<'a> Wire<'a> for TenantAnswer<'a> {
             cause: Cow::Borrowed(""),
         };
         match &model.outcome {
-            event::TenantOutcome::Found { org_id, account, identity } => Self {
+            event::TenantOutcome::Found {
+                org_id,
+                account,
+                identity,
+            } => Self {
                 outcome: TenantOutcome::Found,
                 org_id: Cow::Borrowed(org_id),
                 account: Cow::Borrowed(account),
@@ -174,11 +181,14 @@ impl<'a> Wire<'a> for TenantAnswer<'a> {
 
     fn into_model(self) -> Result<Self::Model, Bad> {
         let source = match (self.source, self.lookup_id) {
-            (AnswerSource::Resolver, Some(id)) => {
-                event::AnswerSource::Resolver { lookup_id: LookupId(id.uuid("lookup_id")?) }
-            }
+            (AnswerSource::Resolver, Some(id)) => event::AnswerSource::Resolver {
+                lookup_id: LookupId(id.uuid("lookup_id")?),
+            },
             (AnswerSource::Resolver, None) => {
-                return Err(Bad::new("lookup_id", "the resolver's answer must name its look-up"));
+                return Err(Bad::new(
+                    "lookup_id",
+                    "the resolver's answer must name its look-up",
+                ));
             }
             (AnswerSource::Directory, _) => event::AnswerSource::Directory,
             (AnswerSource::Other, _) => {
@@ -198,9 +208,9 @@ impl<'a> Wire<'a> for TenantAnswer<'a> {
                 return Err(Bad::new("identity", "must not be null with outcome found"));
             }
             (TenantOutcome::Unknown, _) => event::TenantOutcome::Unknown,
-            (TenantOutcome::Unavailable, _) => {
-                event::TenantOutcome::Unavailable { cause: self.cause.into_owned() }
-            }
+            (TenantOutcome::Unavailable, _) => event::TenantOutcome::Unavailable {
+                cause: self.cause.into_owned(),
+            },
             (TenantOutcome::Other, _) => {
                 return Err(Bad::new("outcome", "this build does not know the name"));
             }

@@ -1,8 +1,8 @@
 //! The types that look like the schemas, and how they become domain types and back.
 //!
-//! Field names and order are those of the `.avsc` (order decides whether the codec must buffer). On the way
-//! out every text is borrowed from the model, on the way in from the bytes. Whatever the schema lets be
-//! absent in older values has `#[serde(default)]`.
+//! Field names and order are those of the `.avsc` (order decides whether the codec must buffer). On
+//! the way out every text is borrowed from the model, on the way in from the bytes. Whatever the
+//! schema lets be absent in older values has `#[serde(default)]`.
 
 mod derived;
 mod input;
@@ -43,7 +43,10 @@ pub(crate) struct Bad {
 
 impl Bad {
     pub(crate) fn new(field: &'static str, text: impl Into<String>) -> Self {
-        Self { field, text: text.into() }
+        Self {
+            field,
+            text: text.into(),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Enums of the schemas. Each has `other`, which no writer of this build uses: what a newer writer's name
-//! becomes for an older reader, and is refused where the name matters.
+//! Enums of the schemas. Each has `other`, which no writer of this build uses: what a newer
+//! writer's name becomes for an older reader, and is refused where the name matters.
 
 use rollcall_model as model;
 use serde::{Deserialize, Serialize};

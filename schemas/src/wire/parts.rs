@@ -67,8 +67,8 @@ impl<'de, const N: usize> Deserialize<'de> for Fixed<N> {
     }
 }
 
-/// A UUID: on the way out the value, written as text without an allocation; on the way in the text, so that
-/// a wrong one is refused under the name of its field.
+/// A UUID: on the way out the value, written as text without an allocation; on the way in the text,
+/// so that a wrong one is refused under the name of its field.
 #[derive(Debug)]
 pub(crate) enum Id<'a> {
     Value(Uuid),
@@ -186,12 +186,17 @@ impl Wire<'_> for Cause {
 
     fn from_model(model: &Self::Model) -> Self {
         match model {
-            model::Cause::Record(at) => {
-                Self { record: Some(Coordinates::from_model(at)), timer: None }
-            }
-            model::Cause::Timer { kind, due_at } => {
-                Self { record: None, timer: Some(Timer { kind: (*kind).into(), due_at: due_at.0 }) }
-            }
+            model::Cause::Record(at) => Self {
+                record: Some(Coordinates::from_model(at)),
+                timer: None,
+            },
+            model::Cause::Timer { kind, due_at } => Self {
+                record: None,
+                timer: Some(Timer {
+                    kind: (*kind).into(),
+                    due_at: due_at.0,
+                }),
+            },
         }
     }
 
@@ -202,7 +207,10 @@ impl Wire<'_> for Cause {
                 kind: timer.kind.model("cause")?,
                 due_at: model::Millis(timer.due_at),
             }),
-            _ => Err(Bad::new("cause", "exactly one of record and timer must be set")),
+            _ => Err(Bad::new(
+                "cause",
+                "exactly one of record and timer must be set",
+            )),
         }
     }
 }
@@ -300,7 +308,11 @@ impl<'a> Wire<'a> for RequestBody<'a> {
             arguments: None,
         };
         match model {
-            model::event::RequestBody::Data { directive, payload, metadata } => Self {
+            model::event::RequestBody::Data {
+                directive,
+                payload,
+                metadata,
+            } => Self {
                 directive: Cow::Borrowed(directive),
                 payload: Some(Text(Cow::Borrowed(payload.as_str()))),
                 metadata: properties(metadata),

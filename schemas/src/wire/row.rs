@@ -85,7 +85,11 @@ impl<'a> Wire<'a> for ConnectionRow<'a> {
             kind: model.kind.into(),
             presence: model.presence.into(),
             session: Session::from_model(&model.session),
-            guard: model.guard.iter().map(|hash| Fixed(hash.to_be_bytes())).collect(),
+            guard: model
+                .guard
+                .iter()
+                .map(|hash| Fixed(hash.to_be_bytes()))
+                .collect(),
             last_activity_at: model.last_activity_at.0,
             offline: borrow(&model.offline),
             unverified_at: model.unverified_at.map(|at| at.0),
@@ -120,7 +124,11 @@ impl<'a> Wire<'a> for ConnectionRow<'a> {
             kind: self.kind.model("kind")?,
             presence: self.presence.model("presence")?,
             session: self.session.into_model()?,
-            guard: self.guard.into_iter().map(|hash| u64::from_be_bytes(hash.0)).collect(),
+            guard: self
+                .guard
+                .into_iter()
+                .map(|hash| u64::from_be_bytes(hash.0))
+                .collect(),
             last_activity_at: Millis(self.last_activity_at),
             offline: own(self.offline)?,
             unverified_at: self.unverified_at.map(Millis),
@@ -134,7 +142,10 @@ impl<'a> Wire<'a> for ConnectionRow<'a> {
             canonical_facts: json_option(self.canonical_facts, "canonical_facts")?,
             dispatchers: json_option(self.dispatchers, "dispatchers")?,
             tags: json_option(self.tags, "tags")?,
-            catalog_service_facts: json_option(self.catalog_service_facts, "catalog_service_facts")?,
+            catalog_service_facts: json_option(
+                self.catalog_service_facts,
+                "catalog_service_facts",
+            )?,
             client_name: self.client_name.into_owned(),
             client_version: self.client_version.into_owned(),
             stale_timestamp: Millis(self.stale_timestamp),

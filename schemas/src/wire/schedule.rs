@@ -55,8 +55,16 @@ impl<'a> Wire<'a> for Batch<'a> {
             policy_hash: u64::from_be_bytes(self.policy_hash.0),
             policy: own(self.policy)?,
             fold_revision: narrow(self.fold_revision, "fold_revision")?,
-            inputs: self.inputs.into_iter().map(InputRange::into_model).collect::<Result<_, _>>()?,
-            tables: self.tables.into_iter().map(TableDigest::into_model).collect::<Result<_, _>>()?,
+            inputs: self
+                .inputs
+                .into_iter()
+                .map(InputRange::into_model)
+                .collect::<Result<_, _>>()?,
+            tables: self
+                .tables
+                .into_iter()
+                .map(TableDigest::into_model)
+                .collect::<Result<_, _>>()?,
             derived_digest: u128::from_be_bytes(self.derived_digest.0),
             refused_for_schema: narrow(self.refused_for_schema, "refused_for_schema")?,
         })
@@ -119,8 +127,9 @@ impl Wire<'_> for TableDigest {
     }
 }
 
-/// Wire type and conversions of the policy. Its numbers are longs of the same names, given in two lists
-/// because they stand on both sides of `inactivity_dialects`, and order is the order on the wire.
+/// Wire type and conversions of the policy. Its numbers are longs of the same names, given in two
+/// lists because they stand on both sides of `inactivity_dialects`, and order is the order on the
+/// wire.
 macro_rules! policy {
     ($($before:ident),* $(,)?; $($after:ident),* $(,)?) => {
         /// The rules' numbers.
