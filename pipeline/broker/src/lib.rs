@@ -1,1 +1,31 @@
-//! rollcall-broker.
+//! An embedded MQTT broker whose PUBACK waits for somebody else: rmqtt with a publish hook.
+//!
+//! A client connects over plain TCP (MQTT 3.1.1 or 5, no TLS, no password), and each of its
+//! publishes and its will is handed to a [`PublishHook`] before it is acknowledged. This crate
+//! knows nothing of logs, dialects or rows; the message goes next to whatever the hook stands for
+//! (in rollcall: the bridge).
+//!
+//! Reading order: `config` and `publish` (the words), `gate` (where rmqtt asks and the hook
+//! answers), `sessions` (order between a will and the client's next connection), `retained` (what
+//! survives kill -9), `shared` (shared subscriptions), `run` (start and shutdown).
+//!
+//! Known limits, all rmqtt's: sessions and their queues live in memory and end with the process; a
+//! publish without matching subscribers is acknowledged like any other (no MQTT 5 reason 16); a
+//! refused publish closes the connection without a DISCONNECT packet.
+
+mod config;
+mod error;
+mod gate;
+mod limits;
+mod metrics;
+mod publish;
+mod retained;
+mod run;
+mod sessions;
+mod shared;
+
+pub use config::Options;
+pub use error::Error;
+pub use metrics::describe;
+pub use publish::{BoxFuture, Publish, PublishHook, Verdict};
+pub use run::Broker;

@@ -1,0 +1,61 @@
+//! Names of the bridge's metrics, and the one place where each event is logged and counted.
+
+use ::metrics::{counter, describe_counter, describe_histogram, histogram};
+use rollcall_model::{DeadLetter, Topic};
+use tracing::{error, trace, warn};
+
+use crate::facts::Outcome;
+
+const PUBLISHES: &str = "rollcall_bridge_publishes_total";
+const STORED: &str = "rollcall_bridge_records_total";
+const DEAD_LETTERS: &str = "rollcall_bridge_dead_letters_total";
+const APPEND: &str = "rollcall_bridge_append_duration_seconds";
+
+/// Describes the metrics of this crate to the installed recorder.
+pub fn describe() {
+    describe_counter!(
+        PUBLISHES,
+        "Publishes by outcome: stored, not_ours, dead_lettered, failed"
+    );
+    describe_counter!(STORED, "Publishes stored, by topic of the log");
+    describe_counter!(DEAD_LETTERS, "Publishes refused, by reason");
+    describe_histogram!(APPEND, "Time from a publish to its record being durable");
+}
+
+/// A publish is in the log.
+pub(crate) fn stored(topic: Topic, seconds: f64) {
+    counted(Outcome::Stored);
+    counter!(STORED, "topic" => topic.as_str()).increment(1);
+    histogram!(APPEND).record(seconds);
+    trace!(%topic, "Publish stored.");
+}
+
+/// A publish is none of ours.
+pub(crate) fn not_ours(mqtt_topic: &str) {
+    counted(Outcome::NotOurs);
+    trace!(mqtt_topic, "Publish on a topic of no dialect, not stored.");
+}
+
+/// A publish is in the dead letters.
+pub(crate) fn dead_lettered(letter: &DeadLetter) {
+    counted(Outcome::DeadLettered);
+    let reason = letter.reason.as_str();
+    counter!(DEAD_LETTERS, "reason" => reason).increment(1);
+    warn!(
+        mqtt_topic = letter.mqtt_topic,
+        reason,
+        text = letter.text,
+        "Publish refused."
+    );
+}
+
+/// The log did not take a record: its publish stays unacknowledged.
+pub(crate) fn failed(topic: Topic, error: &rollcall_log::Error) {
+    counted(Outcome::Failed);
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    error!(%topic, %error, source, "Publish not stored, so not acknowledged.");
+}
+
+fn counted(outcome: Outcome) {
+    counter!(PUBLISHES, "outcome" => outcome.as_str()).increment(1);
+}

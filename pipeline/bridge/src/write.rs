@@ -1,0 +1,162 @@
+//! One publish: which log, which record, and the wait until it is durable.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use bytes::Bytes;
+use rollcall_log::{Append, Clock, Log, NewRecord};
+use rollcall_model::ingress::IngressKind;
+use rollcall_model::{DeadLetter, Ingress, Millis, Topic};
+use rollcall_schemas::Record;
+use rollcall_schemas::dialect::{Route, route};
+
+use crate::config::{Options, Source};
+use crate::facts::{Outcome, PublishFacts};
+use crate::headers::{Facts, headers};
+use crate::{metrics, refuse};
+
+/// Writes publishes to the log. Calls may overlap; those of one client keep their order if its
+/// caller waits for each, as MQTT asks of a broker.
+pub struct IngressWriter {
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    options: Options,
+    generation: u64,
+    /// Records written by this writer; the second half of their `ce_id`.
+    sequence: AtomicU64,
+}
+
+impl IngressWriter {
+    /// A writer to `log` that takes the time of receipt from `clock`.
+    pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, options: Options) -> Self {
+        let generation = options.generation(clock.now());
+        Self {
+            log,
+            clock,
+            options,
+            generation,
+            sequence: AtomicU64::new(0),
+        }
+    }
+
+    /// Stores one publish, or says why not. When it is done, what it says is durable; dropped
+    /// before that, the record may be in the log or not, and the publish must not be acknowledged.
+    pub async fn write(&self, facts: PublishFacts) -> Outcome {
+        let received_at = self.clock.now();
+        match route(&facts.topic, &self.options.prefixes) {
+            Ok(None) => {
+                metrics::not_ours(&facts.topic);
+                Outcome::NotOurs
+            }
+            Err(error) => {
+                let letter = refuse::misplaced(&facts, &error, received_at);
+                self.bury(letter, &facts, None).await
+            }
+            Ok(Some(route)) => {
+                let key = Bytes::copy_from_slice(route.client.as_bytes());
+                match refuse::too_large(&facts, &key, received_at) {
+                    Some(letter) => self.bury(letter, &facts, Some(key)).await,
+                    None => self.store(facts, route, key, received_at).await,
+                }
+            }
+        }
+    }
+
+    async fn store(
+        &self,
+        facts: PublishFacts,
+        route: Route,
+        key: Bytes,
+        received_at: Millis,
+    ) -> Outcome {
+        // How long it takes is measured by a clock that does not jump, not by the one of the
+        // records.
+        let began = Instant::now();
+        let headers = self.headers(route.client.as_str(), &facts, received_at);
+        let ingress = Ingress {
+            kind: IngressKind::Publish,
+            dialect: route.dialect,
+            mqtt_topic: facts.topic,
+            payload: facts.payload.into(),
+            qos: facts.qos,
+            retain: facts.retain && self.options.source == Source::Subscription,
+            dup: facts.dup,
+            user_properties: facts.user_properties,
+            received_at,
+            bridge: self.options.bridge.clone(),
+            broker_generation: self.generation,
+        };
+        match self
+            .append(route.topic, Some(key), ingress.encode(), headers)
+            .await
+        {
+            Ok(()) => {
+                metrics::stored(route.topic, began.elapsed().as_secs_f64());
+                Outcome::Stored
+            }
+            Err(outcome) => outcome,
+        }
+    }
+
+    async fn bury(&self, letter: DeadLetter, facts: &PublishFacts, key: Option<Bytes>) -> Outcome {
+        let client = key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
+        let headers = self.headers(client.unwrap_or(&facts.topic), facts, letter.at);
+        match self
+            .append(Topic::DeadLetters, key, letter.encode(), headers)
+            .await
+        {
+            Ok(()) => {
+                metrics::dead_lettered(&letter);
+                Outcome::DeadLettered
+            }
+            Err(outcome) => outcome,
+        }
+    }
+
+    async fn append(
+        &self,
+        topic: Topic,
+        key: Option<Bytes>,
+        value: Vec<u8>,
+        headers: Vec<(String, Bytes)>,
+    ) -> Result<(), Outcome> {
+        let record = NewRecord {
+            topic,
+            partition: None,
+            key,
+            value: Some(value.into()),
+            headers,
+        };
+        let append = Append {
+            records: vec![record],
+            positions: Vec::new(),
+        };
+        match self.log.append(append).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                metrics::failed(topic, &error);
+                Err(Outcome::Failed)
+            }
+        }
+    }
+
+    fn headers(
+        &self,
+        subject: &str,
+        facts: &PublishFacts,
+        received_at: Millis,
+    ) -> Vec<(String, Bytes)> {
+        headers(&Facts {
+            bridge: &self.options.bridge,
+            generation: self.generation,
+            sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
+            received_at,
+            subject,
+            user_properties: &facts.user_properties,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! A bare MQTT 3.1.1 client: sends exactly the packets it is told to, so that a test decides about DUP,
+//! RETAIN, packet ids, and when the connection breaks.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::soon;
+
+/// What a CONNECT says.
+pub struct Connect {
+    pub client: String,
+    pub clean_session: bool,
+    /// Topic, payload, retain; QoS 1.
+    pub will: Option<(String, Vec<u8>, bool)>,
+}
+
+impl Connect {
+    pub fn new(client: &str) -> Self {
+        Self {
+            client: client.into(),
+            clean_session: true,
+            will: None,
+        }
+    }
+
+    pub fn with_will(client: &str, topic: &str, payload: &str, retain: bool) -> Self {
+        let will = Some((topic.into(), payload.into(), retain));
+        Self {
+            will,
+            ..Self::new(client)
+        }
+    }
+
+    fn body(&self) -> Vec<u8> {
+        let mut flags = u8::from(self.clean_session) << 1;
+        let mut payload = text(&self.client);
+        if let Some((topic, message, retain)) = &self.will {
+            flags |= 0x04 | 0x08 | u8::from(*retain) << 5;
+            payload.extend(text(topic));
+            payload.extend(bytes(message));
+        }
+        let mut body = text("MQTT");
+        body.extend([4, flags, 0, 60]);
+        body.extend(payload);
+        body
+    }
+}
+
+/// What a PUBLISH says.
+#[derive(Clone)]
+pub struct Publish {
+    pub topic: String,
+    pub payload: Vec<u8>,
+    pub qos: u8,
+    pub retain: bool,
+    pub dup: bool,
+    pub packet_id: u16,
+}
+
+impl Publish {
+    /// QoS 1, packet id 1.
+    pub fn new(topic: &str, payload: impl Into<Vec<u8>>) -> Self {
+        Self {
+            topic: topic.into(),
+            payload: payload.into(),
+            qos: 1,
+            retain: false,
+            dup: false,
+            packet_id: 1,
+        }
+    }
+
+    fn packet(&self) -> Vec<u8> {
+        let flags = u8::from(self.dup) << 3 | self.qos << 1 | u8::from(self.retain);
+        let mut body = text(&self.topic);
+        if self.qos > 0 {
+            body.extend(self.packet_id.to_be_bytes());
+        }
+        body.extend(&self.payload);
+        packet(0x30 | flags, &body)
+    }
+}
+
+/// A connection.
+pub struct Client(TcpStream);
+
+impl Client {
+    /// Connects and waits for the CONNACK.
+    pub async fn connect(addr: SocketAddr, connect: Connect) -> Self {
+        let mut client = Self(TcpStream::connect(addr).await.unwrap());
+        client.0.set_nodelay(true).unwrap();
+        client.send(&packet(0x10, &connect.body())).await;
+        let (kind, body) = client.receive().await.expect("a CONNACK");
+        assert_eq!(
+            (kind, body.get(1)),
+            (0x20, Some(&0)),
+            "connection refused: {body:?}"
+        );
+        client
+    }
+
+    pub async fn publish(&mut self, publish: &Publish) {
+        self.send(&publish.packet()).await;
+    }
+
+    /// Publishes with QoS 1 and waits for the PUBACK.
+    pub async fn publish_and_wait(&mut self, publish: &Publish) {
+        self.publish(publish).await;
+        self.expect(0x40, publish.packet_id).await;
+    }
+
+    /// Waits for the packet of type and flags `kind` with `packet_id`.
+    pub async fn expect(&mut self, kind: u8, packet_id: u16) {
+        let (found, body) = self.receive().await.expect("an open connection");
+        assert_eq!(
+            (found, body.as_slice()),
+            (kind, &packet_id.to_be_bytes()[..])
+        );
+    }
+
+    /// Sends PUBREL and waits for PUBCOMP.
+    pub async fn release(&mut self, packet_id: u16) {
+        self.send(&packet(0x62, &packet_id.to_be_bytes())).await;
+        self.expect(0x70, packet_id).await;
+    }
+
+    /// Waits until the broker has read everything sent before: it answers packets in order.
+    pub async fn ping(&mut self) {
+        self.send(&[0xc0, 0]).await;
+        let (kind, _) = self.receive().await.expect("an open connection");
+        assert_eq!(kind, 0xd0, "something came before the PINGRESP");
+    }
+
+    /// Whether nothing can be read now.
+    pub fn is_silent(&self) -> bool {
+        let mut byte = [0; 1];
+        matches!(self.0.try_read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
+    /// Waits for the end of the connection; anything that comes before it fails.
+    pub async fn expect_end(&mut self) {
+        assert_eq!(self.receive().await, None, "a packet instead of the end");
+    }
+
+    /// Says goodbye: no will.
+    pub async fn disconnect(mut self) {
+        self.send(&[0xe0, 0]).await;
+        self.expect_end().await;
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        // A broker that has closed the connection is told about by the next `receive`.
+        let _ = self.0.write_all(bytes).await;
+    }
+
+    /// The next packet: type with flags, and body; `None` at the end of the connection.
+    async fn receive(&mut self) -> Option<(u8, Vec<u8>)> {
+        soon("a packet or the end", async {
+            let kind = self.0.read_u8().await.ok()?;
+            let (mut length, mut shift) = (0usize, 0);
+            loop {
+                let byte = self.0.read_u8().await.ok()?;
+                length |= usize::from(byte & 0x7f) << shift;
+                shift += 7;
+                if byte & 0x80 == 0 {
+                    break;
+                }
+            }
+            let mut body = vec![0; length];
+            self.0.read_exact(&mut body).await.ok()?;
+            Some((kind, body))
+        })
+        .await
+    }
+}
+
+fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut packet = vec![first];
+    let mut rest = body.len();
+    loop {
+        let digit = u8::try_from(rest % 128).unwrap();
+        rest /= 128;
+        packet.push(if rest > 0 { digit | 0x80 } else { digit });
+        if rest == 0 {
+            break;
+        }
+    }
+    packet.extend(body);
+    packet
+}
+
+fn text(text: &str) -> Vec<u8> {
+    bytes(text.as_bytes())
+}
+
+fn bytes(bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(bytes.len()).unwrap();
+    [&length.to_be_bytes(), bytes].concat()
+}
