@@ -4,7 +4,7 @@ use rollcall_model::row::Presence;
 use rollcall_model::{Arrival, EventKind, Millis};
 
 use crate::work::Work;
-use crate::{online, ordering};
+use crate::{online, ordering, tenant};
 
 /// Moves `last_activity_at` and wakes a row that counts as inactive, offline or unverified; the
 /// latter two only when the message was received after they came about.
@@ -23,6 +23,9 @@ pub(crate) fn sign_of_life(work: &mut Work<'_>, arrival: &Arrival) {
     if wakes {
         work.edit(online::show_online);
         work.event(EventKind::Active, was.as_str());
+        if was == Presence::Offline {
+            tenant::take_up_debt(work);
+        }
     }
 }
 

@@ -7,17 +7,14 @@ use crate::work::Work;
 
 /// The client is gone. The row stays for the retention time, without look-up and other timers.
 ///
-/// An owed inventory message is dropped with the look-up that it waited for, but not by a
-/// redelivered offline: the redelivered online behind it takes the debt up again.
+/// What is owed to inventory stays owed, though the look-up that it waited for is dropped: sign of
+/// life takes it up again ([`crate::tenant::take_up_debt`]), a new online makes its own.
 pub(crate) fn take_offline(work: &mut Work<'_>, fact: OfflineFact) {
     work.edit(|row| {
         row.presence = Presence::Offline;
         row.offline = Some(fact);
         row.unverified_at = None;
         row.lookup = None;
-        if !fact.is_by_redelivery {
-            row.inventory_owed = None;
-        }
     });
     work.event(EventKind::Disconnected, fact.reason.as_str());
 }

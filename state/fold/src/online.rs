@@ -86,13 +86,13 @@ pub(crate) fn accept(work: &mut Work<'_>, online: &Online, arrival: &Arrival) {
 
 /// The stored online comes again after a redelivered offline: the session goes on as it was.
 ///
-/// No look-up and no inventory message, for the first delivery has seen to both; only one that the
-/// offline cut off before its answer is asked for again, else its inventory message would be lost.
+/// No look-up and no inventory message, for the first delivery has seen to both; only a debt that the
+/// offline cut off is taken up.
 pub(crate) fn resume(work: &mut Work<'_>, arrival: &Arrival) {
     work.edit(show_online);
     message::touch(work, arrival);
     work.event(EventKind::Connected, "redelivery");
-    tenant::ask_for_owed(work);
+    tenant::take_up_debt(work);
 }
 
 /// Presence online, and nothing left of the state before.

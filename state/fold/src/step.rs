@@ -2,7 +2,7 @@
 
 use rollcall_model::event::Message;
 use rollcall_model::row::{LookupWhy, OfflineFact, OfflineReason};
-use rollcall_model::{Arrival, Cause, ClientId, DeliveryId, Event, TimerKind};
+use rollcall_model::{Arrival, Cause, ClientId, DeliveryId, Event, Millis, TimerKind};
 
 use crate::context::{Context, Ignored, Rows, Step};
 use crate::ordering::Admission;
@@ -64,14 +64,18 @@ pub fn step(
 }
 
 /// Fires every timer that is due at `ctx.timers_at`: those of `rows.delivery` when it is loaded,
-/// else those of `rows.connection`; in the order of [`TimerKind::ALL`], each at most once.
+/// else those of `rows.connection`; in the order of [`TimerKind::ALL`], each at most once. A timer
+/// counts that was due when the firing began and still is at its turn; one that only comes about in
+/// between waits for the next batch, so that every change is told with the revision that has it.
 ///
 /// Guarantee: afterwards the row's `due_at` is what today's policy makes of it. A timer that this
 /// policy has put off is set anew and does nothing else; `revision` and `updated_at` stay then.
 pub fn fire(ctx: &Context<'_>, client: &ClientId, rows: Rows) -> Step {
     let mut work = Work::timers(ctx, client, rows);
-    for kind in TimerKind::ALL {
-        let Some(due_at) = work.due_of(kind).filter(|due_at| *due_at <= ctx.timers_at) else {
+    let is_due = |due_at: &Millis| *due_at <= ctx.timers_at;
+    let were_due = TimerKind::ALL.map(|kind| work.due_of(kind).is_some_and(|at| is_due(&at)));
+    for (kind, was_due) in TimerKind::ALL.into_iter().zip(were_due) {
+        let Some(due_at) = work.due_of(kind).filter(|due_at| was_due && is_due(due_at)) else {
             continue;
         };
         work.cause = Cause::Timer { kind, due_at };

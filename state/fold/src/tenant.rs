@@ -3,7 +3,7 @@
 //! "Nobody could tell" never wipes a tenant; "it belongs to nobody" does.
 
 use rollcall_model::event::{AnswerSource, TenantAnswer, TenantOutcome};
-use rollcall_model::row::{Lookup, LookupWhy};
+use rollcall_model::row::{Lookup, LookupWhy, Presence};
 use rollcall_model::{
     Cause, ConnectionRow, Coordinates, Derived, EventKind, Json, LookupDue, LookupId, Millis,
 };
@@ -69,9 +69,16 @@ pub(crate) fn ask_again(work: &mut Work<'_>) {
     }
 }
 
-/// Asks for the tenant that an inventory message waits for, when one is owed.
-pub(crate) fn ask_for_owed(work: &mut Work<'_>) {
-    if work.row().is_some_and(|row| row.inventory_owed.is_some()) {
+/// A row is online again without a new online: what an offline cut off is sent when the tenant was
+/// confirmed meanwhile, else asked for again, or the message would be lost.
+pub(crate) fn take_up_debt(work: &mut Work<'_>) {
+    let Some(row) = work.row() else { return };
+    let Some(owed) = row.inventory_owed else {
+        return;
+    };
+    if is_confirmed(row, work.ctx.now, work.policy().tenant_confirmed_for_ms) {
+        inventory::send(work, Cause::Record(owed));
+    } else {
         ask(work, LookupWhy::Registration);
     }
 }
@@ -105,17 +112,12 @@ pub(crate) fn answer(work: &mut Work<'_>, answer: &TenantAnswer, at: Coordinates
             },
             _,
         ) if !org_id.is_empty() => {
-            let cause = pending.map_or(Cause::Record(at), |asked| asked.cause);
-            found(
-                work,
-                Tenant {
-                    org_id,
-                    account,
-                    identity,
-                },
-                pending,
-                cause,
-            );
+            let tenant = Tenant {
+                org_id,
+                account,
+                identity,
+            };
+            found(work, tenant, pending, at);
         }
         (TenantOutcome::Found { .. } | TenantOutcome::Unknown, _) => unknown(work, pending),
         (TenantOutcome::Unavailable { .. }, Some(_)) => unavailable(work),
@@ -137,11 +139,16 @@ struct Tenant<'a> {
 }
 
 /// The client belongs to `tenant`. Inventory hears of it when an online is waiting for this, when
-/// its record was about to go stale, or when the client had another tenant or none; once.
-fn found(work: &mut Work<'_>, tenant: Tenant<'_>, asked: Option<Asked>, cause: Cause) {
+/// its record was about to go stale, or when the client had another tenant or none; once. An offline
+/// row is never sent: it owes the message instead.
+fn found(work: &mut Work<'_>, tenant: Tenant<'_>, asked: Option<Asked>, at: Coordinates) {
     let now = work.ctx.now;
     let Some(row) = work.row() else { return };
     let is_new = row.org_id != tenant.org_id;
+    let is_refresh = row
+        .lookup
+        .as_ref()
+        .is_some_and(|lookup| lookup.why == LookupWhy::Refresh);
     let owed = row.inventory_owed;
     work.edit(|row| {
         tenant.org_id.clone_into(&mut row.org_id);
@@ -155,8 +162,14 @@ fn found(work: &mut Work<'_>, tenant: Tenant<'_>, asked: Option<Asked>, cause: C
     if is_new {
         work.event(EventKind::TenantFound, reason(asked));
     }
-    let is_refresh = asked.is_some_and(|asked| asked.why == LookupWhy::Refresh);
-    if is_new || is_refresh || owed.is_some() {
+    if work
+        .row()
+        .is_some_and(|row| row.presence == Presence::Offline)
+    {
+        let owes = is_new && work.row().is_some_and(inventory::qualifies);
+        work.edit(|row| row.inventory_owed = owed.or(owes.then_some(at)));
+    } else if is_new || is_refresh || owed.is_some() {
+        let cause = asked.map_or(Cause::Record(at), |asked| asked.cause);
         inventory::send(work, owed.map_or(cause, Cause::Record));
     }
 }

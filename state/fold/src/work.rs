@@ -102,8 +102,15 @@ impl<'a> Work<'a> {
     }
 
     /// Changes the delivery; nothing happens when there is none.
+    ///
+    /// Its timers count from `updated_at`, so that is moved here: another timer of the same firing
+    /// must not take the delivery's new state for as old as its last one.
     pub(crate) fn edit_delivery(&mut self, change: impl FnOnce(&mut Delivery)) {
-        self.delivery.edit(change);
+        let now = self.ctx.now;
+        self.delivery.edit(|delivery| {
+            delivery.updated_at = now;
+            change(delivery);
+        });
     }
 
     /// Replaces the connection row; `None` removes it.

@@ -1,0 +1,12 @@
+//! The rules, proven: golden scripts, seed 002 line by line, the table of docs/rules.md, properties.
+//!
+//! One crate, so that the world, its invariants and the script language are compiled once.
+
+mod invariants;
+mod script;
+mod world;
+
+mod golden;
+mod properties;
+mod seed_002;
+mod table;
