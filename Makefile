@@ -21,8 +21,9 @@ help: ## what there is
 setup: ## install what a build needs (Debian, as root), or say what is missing
 	@.ci/setup
 
+# The whole workspace selects features as `make test` does: `-p rollcall` would compile some crates twice.
 build: setup ## build the `rollcall` binary
-	$(CARGO) build --release --locked -p rollcall
+	$(CARGO) build $(CRATE_FLAGS) --bins
 
 run: build ## build, then `rollcall dev`; more flags with ARGS="--data-dir D"
 	@"$(CARGO_TARGET_DIR)/release/rollcall" dev $(ARGS)
