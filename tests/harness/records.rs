@@ -10,9 +10,6 @@ use crate::mqtt::{self, Publish};
 use crate::process::Rollcall;
 use crate::wait::eventually;
 
-/// More records than any suite makes.
-const RECORDS_MAX: usize = 10_000;
-
 /// x-rh-identity of organisation 10000, account 111000: what `dev` gives every client (base64 of
 /// `{"identity":{"type":"User","auth_type":"cert-auth","account_number":"111000","org_id":"10000",
 /// "internal":{"org_id":"10000"}}}`).
@@ -43,9 +40,9 @@ impl Rollcall {
         )
     }
 
-    /// Every record of `topic`, over all partitions, as the ops port gives them.
+    /// Every record of `topic` that is there now, over all partitions, as the ops port gives them.
     pub fn records(&self, topic: Topic) -> anyhow::Result<Vec<Value>> {
-        let path = format!("/ops/topics/{topic}/records?from=beginning&count={RECORDS_MAX}");
+        let path = format!("/ops/topics/{topic}/records?from=beginning&until=end");
         let reply = self.ops(&path)?;
         anyhow::ensure!(
             reply.status == 200,
@@ -87,7 +84,7 @@ impl Rollcall {
         let reply = self.ops(&format!("/ops/connections/{client}"))?;
         match reply.status {
             404 => Ok(None),
-            200 => reply.json().map(Some),
+            200 => Ok(Some(reply.json()?["row"].take())),
             status => anyhow::bail!("row of {client}: {status} {}", reply.body),
         }
     }

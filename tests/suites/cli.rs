@@ -227,8 +227,8 @@ fn shows_the_client(client: &str, target: &[&str]) {
         shown
     };
     assert!(ask(&["connections", "list"]).contains(client));
-    let row: Value = serde_json::from_str(&ask(&["connections", "get", client])).unwrap();
-    assert_eq!(row["org_id"], "", "{row}");
+    let shown: Value = serde_json::from_str(&ask(&["connections", "get", client])).unwrap();
+    assert_eq!(shown["row"]["org_id"], "", "{shown}");
     let shown = ask(&[
         "tail",
         "events",
