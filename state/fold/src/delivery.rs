@@ -1,6 +1,7 @@
 //! One message on its way to a device: request, attempts, receipts, answer, and the end of it.
 //!
-//! Every change of state or attempt is told as a `delivery` event with the delivery's own revisions.
+//! Every change of state or attempt is told as a `delivery` event with the delivery's own
+//! revisions.
 
 use rollcall_model::event::{Message, OutboundRequest, Receipt, ReceiptOutcome};
 use rollcall_model::row::Presence;
@@ -68,8 +69,8 @@ pub(crate) fn receipt(work: &mut Work<'_>, receipt: &Receipt) {
     }
 }
 
-/// The device answered, or said that it could not handle the message. An answer that comes after the
-/// deadline still tells the truth; the first answer stays.
+/// The device answered, or said that it could not handle the message. An answer that comes after
+/// the deadline still tells the truth; the first answer stays.
 pub(crate) fn answer(work: &mut Work<'_>, message: &Message) {
     let Some(delivery) = work.delivery() else {
         return work.ignore(Ignored::NoDelivery);

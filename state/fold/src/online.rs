@@ -86,8 +86,8 @@ pub(crate) fn accept(work: &mut Work<'_>, online: &Online, arrival: &Arrival) {
 
 /// The stored online comes again after a redelivered offline: the session goes on as it was.
 ///
-/// No look-up and no inventory message, for the first delivery has seen to both; only a debt that the
-/// offline cut off is taken up.
+/// No look-up and no inventory message, for the first delivery has seen to both; only a debt that
+/// the offline cut off is taken up.
 pub(crate) fn resume(work: &mut Work<'_>, arrival: &Arrival) {
     work.edit(show_online);
     message::touch(work, arrival);

@@ -86,7 +86,8 @@ pub(crate) fn broker_lost(
     }
 }
 
-/// Judges a re-read of retained messages that brought no handshake: it settles a doubt, else nothing.
+/// Judges a re-read of retained messages that brought no handshake: it settles a doubt, else
+/// nothing.
 pub(crate) fn retained_absent(row: Option<&ConnectionRow>) -> Result<(), Ignored> {
     match row.ok_or(Ignored::NoRow)?.presence {
         Presence::Unverified => Ok(()),

@@ -139,8 +139,8 @@ struct Tenant<'a> {
 }
 
 /// The client belongs to `tenant`. Inventory hears of it when an online is waiting for this, when
-/// its record was about to go stale, or when the client had another tenant or none; once. An offline
-/// row is never sent: it owes the message instead.
+/// its record was about to go stale, or when the client had another tenant or none; once. An
+/// offline row is never sent: it owes the message instead.
 fn found(work: &mut Work<'_>, tenant: Tenant<'_>, asked: Option<Asked>, at: Coordinates) {
     let now = work.ctx.now;
     let Some(row) = work.row() else { return };
@@ -169,7 +169,10 @@ fn found(work: &mut Work<'_>, tenant: Tenant<'_>, asked: Option<Asked>, at: Coor
         let owes = is_new && work.row().is_some_and(inventory::qualifies);
         work.edit(|row| row.inventory_owed = owed.or(owes.then_some(at)));
     } else if is_new || is_refresh || owed.is_some() {
-        let cause = asked.map_or(Cause::Record(at), |asked| asked.cause);
+        // Each cause is used once, for the message's request id comes of it. A look-up's own cause
+        // may have been an online whose message went out when the service was unavailable.
+        let refresh = asked.filter(|asked| asked.why == LookupWhy::Refresh);
+        let cause = refresh.map_or(Cause::Record(at), |asked| asked.cause);
         inventory::send(work, owed.map_or(cause, Cause::Record));
     }
 }

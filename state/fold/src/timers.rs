@@ -1,8 +1,8 @@
 //! The timers of a row, derived from the row alone: nothing is scheduled, so nothing can be lost.
 //!
-//! A row has one entry in the time index, at the earliest of its timers under the policy of its last
-//! change. A policy that has put a timer off since then makes that entry fire early; [`crate::fire`]
-//! asks again what is due and sets the entry anew.
+//! A row has one entry in the time index, at the earliest of its timers under the policy of its
+//! last change. A policy that has put a timer off since then makes that entry fire early;
+//! [`crate::fire`] asks again what is due and sets the entry anew.
 
 use rollcall_model::row::Presence;
 use rollcall_model::{ConnectionRow, Delivery, DeliveryState, Millis, Policy, TimerKind};
@@ -98,8 +98,8 @@ fn tenant_retry(row: &ConnectionRow, policy: &Policy) -> Option<Millis> {
     Some(since + policy.retry_after_ms)
 }
 
-/// An online row with a tenant is told to inventory anew before its record goes stale there. The gate
-/// is asked here too: a row that cannot be told would otherwise be due for ever.
+/// An online row with a tenant is told to inventory anew before its record goes stale there. The
+/// gate is asked here too: a row that cannot be told would otherwise be due for ever.
 fn refresh(row: &ConnectionRow, policy: &Policy) -> Option<Millis> {
     let told_at = row.refreshed_at?;
     let wants = row.presence == Presence::Online

@@ -8,7 +8,7 @@
 //!     due: 12:01:00 lookup-timeout
 //!     event: connected - -> 1
 //!     lookup: registration #1 of status/0
-//! 12:01:00 timers                                fires the connection's timers; `timers d1` a delivery's
+//! 12:01:00 timers                                the connection's; `timers d1` a delivery's
 //! case a second answer                           back to where the first `case` stood
 //! ```
 //!
@@ -101,7 +101,8 @@ pub(crate) fn run(script: &str) -> Result<Run, String> {
     Ok(run)
 }
 
-/// One timed line; `None` when it did not reach the fold (a timer that is not due, a row put there).
+/// One timed line; `None` when it did not reach the fold (a timer that is not due, a row put
+/// there).
 fn line_at(
     world: &mut World,
     names: &mut Names,

@@ -1,7 +1,7 @@
 //! Seed 002's TESTS, one test per line: `<group>__<branch>__<line>`, in the seed's order.
 //!
-//! "Kafka consumer" is the fold of an online and of the answer to its look-up; "stale updater" is the
-//! refresh look-up, "tenantless updater" the retry look-up.
+//! "Kafka consumer" is the fold of an online and of the answer to its look-up; "stale updater" is
+//! the refresh look-up, "tenantless updater" the retry look-up.
 
 #![expect(
     non_snake_case,
@@ -275,7 +275,8 @@ fn stale_updater__found__sets_lookup_timestamp_to_null() {
     assert_eq!(timestamp(&world), None);
 }
 
-// Beyond the seed's lines, out of its ISSUE: "the lookup service being down ... we need to handle this".
+// Beyond the seed's lines, out of its ISSUE: "the lookup service being down ... we need to handle
+// this".
 #[test]
 fn stale_updater__service_down__keeps_the_tenant() {
     let mut world = refreshing();

@@ -261,7 +261,8 @@ pub(crate) fn bare_online(message_id: &str) -> Online {
     }
 }
 
-/// A row as it decodes from the v0 changelog: no timestamp, no failures, and nothing that v0 lacked.
+/// A row as it decodes from the v0 changelog: no timestamp, no failures, and nothing that v0
+/// lacked.
 pub(crate) fn v0_row(client: &ClientId, org_id: &str, facts: Option<Json>) -> ConnectionRow {
     let mut world = World::new();
     let mut online = bare_online("v0");

@@ -84,7 +84,8 @@ pub(crate) fn changes(before: &Fields, after: &Fields) -> Fields {
     after.iter().filter(differs).cloned().collect()
 }
 
-/// Every field of a row but `revision`, `updated_at` and `due_at`, which are shown apart or checked.
+/// Every field of a row but `revision`, `updated_at` and `due_at`, which are shown apart or
+/// checked.
 pub(crate) fn fields(row: &ConnectionRow, names: &Names) -> Fields {
     let session = &row.session;
     let lookup = row.lookup.as_ref().map(|lookup| {
