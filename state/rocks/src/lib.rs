@@ -1,11 +1,14 @@
-//! The tables of `rollcall-tables` on RocksDB: what a partition keeps, on a disk that may be killed at any time.
+//! The tables of `rollcall-tables` on RocksDB: what a partition keeps, on a disk that may be killed
+//! at any time.
 //!
-//! One database per process, one column family per partition, the key layout of `rollcall_tables::keys`. The
-//! write-ahead log is off, because the changelog is one already: after a crash a partition holds its batches
-//! up to some point, whole ones only, and its progress record says which; the runtime replays the rest
-//! from the changelogs. This crate does no replay and knows nothing of logs.
+//! One database per process, one column family per partition, the key layout of
+//! `rollcall_tables::keys`. The write-ahead log is off, because the changelog is one already: after
+//! a crash a partition holds its batches up to some point, whole ones only, and its progress record
+//! says which; the runtime replays the rest from the changelogs. This crate does no replay and
+//! knows nothing of logs.
 //!
-//! Reading order: `store` (open, format, lock), `partition` (the tables), `options` (memory and files).
+//! Reading order: `store` (open, format, lock), `partition` (the tables), `options` (memory and
+//! files).
 
 mod options;
 mod partition;

@@ -1,7 +1,8 @@
-//! RocksDB's options: everything follows from one memory figure (anchors/stream-engine.md section 4.3).
+//! RocksDB's options: everything follows from one memory figure (anchors/stream-engine.md section
+//! 4.3).
 //!
-//! This file knows nothing of keys; how many partitions there are changes nothing here, since all share one
-//! cache and one bound for their write buffers.
+//! This file knows nothing of keys; how many partitions there are changes nothing here, since all
+//! share one cache and one bound for their write buffers.
 
 use rocksdb::{
     BlockBasedOptions, Cache, DBCompressionType, DataBlockIndexType, LogLevel, Options,
@@ -11,11 +12,12 @@ use rocksdb::{
 /// Less memory than this is not a store but a disk benchmark: a smaller figure counts as this one.
 const MEMORY_BYTES_MIN: usize = 16 * MIB;
 
-/// Files held open at once. The process has 20,000 (anchors/libraries.md) and needs most of them for devices;
-/// 512 files of 64 MiB are more than ten million rows.
+/// Files held open at once. The process has 20,000 (anchors/libraries.md) and needs most of them
+/// for devices; 512 files of 64 MiB are more than ten million rows.
 const OPEN_FILES_MAX: i32 = 512;
 
-/// Largest write buffer of one partition: beyond this, flushes get rarer but replay after a crash longer.
+/// Largest write buffer of one partition: beyond this, flushes get rarer but replay after a crash
+/// longer.
 const WRITE_BUFFER_BYTES_MAX: usize = 64 * MIB;
 
 /// Write buffers get this part of the memory; blocks, filters and indexes the rest.
@@ -28,14 +30,15 @@ const MIB: usize = 1024 * 1024;
 
 const _: () = assert!(MEMORY_BYTES_MIN / WRITE_BUFFERS_PART >= 2 * MIB);
 
-/// Options of the database and of each column family. They share the cache, so one value serves all.
+/// Options of the database and of each column family. They share the cache, so one value serves
+/// all.
 pub(crate) fn options(memory_bytes: usize) -> Options {
     let memory_bytes = memory_bytes.max(MEMORY_BYTES_MIN);
     let write_buffers_bytes = memory_bytes / WRITE_BUFFERS_PART;
     // 0: let the cache find out how large its entries are.
     let cache = Cache::new_hyper_clock_cache(memory_bytes, 0);
-    // Charged to the cache, so that both together stay under the one figure. No stall: the bound is soft for
-    // the moment of a flush, and a fold never waits for it.
+    // Charged to the cache, so that both together stay under the one figure. No stall: the bound is
+    // soft for the moment of a flush, and a fold never waits for it.
     let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(
         write_buffers_bytes,
         false,
@@ -69,7 +72,8 @@ fn table(cache: &Cache) -> BlockBasedOptions {
     table.set_block_size(8 * 1024);
     table.set_format_version(6);
     table.set_bloom_filter(BLOOM_BITS, false);
-    // Inside the cache, so that the memory figure holds for them too; the newest level's stay there.
+    // Inside the cache, so that the memory figure holds for them too; the newest level's stay
+    // there.
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
     table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);

@@ -15,18 +15,21 @@ use crate::store::Shared;
 #[cfg(test)]
 mod tests;
 
-/// The tables of one partition, from [`crate::RocksStore::partition`]. One at a time for each partition.
+/// The tables of one partition, from [`crate::RocksStore::partition`]. One at a time for each
+/// partition.
 ///
-/// An applied batch is seen by every read at once. It survives a crash of the process from the moment that
-/// [`PartitionTables::durable_meta`] shows it; until then it may be lost, with all batches after it.
+/// An applied batch is seen by every read at once. It survives a crash of the process from the
+/// moment that [`PartitionTables::durable_meta`] shows it; until then it may be lost, with all
+/// batches after it.
 #[derive(Debug)]
 pub struct PartitionTables {
     shared: Arc<Shared>,
     partition: u32,
     /// Name of the column family.
     family: String,
-    /// No timer is due before this time. Fired timers leave tombstones at the head of the time index, and
-    /// every scan from its beginning would walk over all of them (anchors/stream-engine.md, trap 37).
+    /// No timer is due before this time. Fired timers leave tombstones at the head of the time
+    /// index, and every scan from its beginning would walk over all of them
+    /// (anchors/stream-engine.md, trap 37).
     due_floor: AtomicI64,
     /// The write-ahead log is off: the changelog is one.
     write_options: NoWal,
@@ -90,8 +93,8 @@ impl PartitionTables {
         self.shared.place.failed(action, source)
     }
 
-    /// Visits the entries whose keys are in `range` in key order, at most `limit`. The iterator pins
-    /// blocks and files, so it never outlives the call.
+    /// Visits the entries whose keys are in `range` in key order, at most `limit`. The iterator
+    /// pins blocks and files, so it never outlives the call.
     fn each(
         &self,
         range: Range<Vec<u8>>,
@@ -114,8 +117,8 @@ impl PartitionTables {
             .map_err(|source| self.failed("read", source))
     }
 
-    /// The first `limit` timers before the key `end`. Afterwards no timer is known before the first of
-    /// them, or before `until` when there is none.
+    /// The first `limit` timers before the key `end`. Afterwards no timer is known before the first
+    /// of them, or before `until` when there is none.
     fn due_before(&self, end: Vec<u8>, until: Millis, limit: usize) -> Result<Vec<Due>, Error> {
         let floor = Millis(self.due_floor.load(Ordering::Relaxed));
         let mut found = Vec::new();

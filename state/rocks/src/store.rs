@@ -19,19 +19,21 @@ mod tests;
 
 /// A RocksDB database with the tables of all partitions of a process.
 ///
-/// Dropping it flushes as well, as RocksDB does, but cannot say that it failed: use [`RocksStore::close`].
+/// Dropping it flushes as well, as RocksDB does, but cannot say that it failed: use
+/// [`RocksStore::close`].
 #[derive(Debug)]
 pub struct RocksStore {
     shared: Arc<Shared>,
 }
 
 impl RocksStore {
-    /// Opens the store in the folder `path`, or makes it there, for partitions 0 to `partitions - 1`.
-    /// Blocks, filters and write buffers of all partitions together take `memory_bytes`, at least 16 MiB.
+    /// Opens the store in the folder `path`, or makes it there, for partitions 0 to `partitions -
+    /// 1`. Blocks, filters and write buffers of all partitions together take `memory_bytes`, at
+    /// least 16 MiB.
     ///
     /// # Errors
-    /// [`Error::Locked`] when it is open elsewhere, [`Error::Format`] and [`Error::Partitions`] when it
-    /// is not what is asked for (nothing is written then), [`Error::Store`] for the disk.
+    /// [`Error::Locked`] when it is open elsewhere, [`Error::Format`] and [`Error::Partitions`]
+    /// when it is not what is asked for (nothing is written then), [`Error::Store`] for the disk.
     pub fn open(path: &Path, partitions: u32, memory_bytes: usize) -> Result<RocksStore, Error> {
         let place = Place(path.display().to_string());
         std::fs::create_dir_all(path).map_err(|source| place.failed("create", source))?;
@@ -66,10 +68,12 @@ impl RocksStore {
         })
     }
 
-    /// The tables of a partition, for its one writer. They keep the database open as long as they live.
+    /// The tables of a partition, for its one writer. They keep the database open as long as they
+    /// live.
     ///
     /// # Errors
-    /// [`Error::Partition`] when there is no such partition, or its tables are still held by somebody.
+    /// [`Error::Partition`] when there is no such partition, or its tables are still held by
+    /// somebody.
     pub fn partition(&self, partition: u32) -> Result<PartitionTables, Error> {
         let refused = |problem| Error::Partition {
             path: self.shared.place.0.clone(),
@@ -106,7 +110,8 @@ impl RocksStore {
             .map_err(|source| self.shared.place.failed("flush", source))
     }
 
-    /// Flushes and closes. The lock goes with the last of the store's [`PartitionTables`]: drop them first.
+    /// Flushes and closes. The lock goes with the last of the store's [`PartitionTables`]: drop
+    /// them first.
     ///
     /// # Errors
     /// [`Error::Store`]; the store is closed all the same, and what was not flushed is replayed.
@@ -162,7 +167,8 @@ impl Place {
         self.failed("open", source)
     }
 
-    /// A new store gets its format and partition count before its first partition; an old one must have ours.
+    /// A new store gets its format and partition count before its first partition; an old one must
+    /// have ours.
     fn check_or_write_head(&self, db: &DB, partitions: u32, is_new: bool) -> Result<(), Error> {
         let found = self.number(db, keys::STORE_FORMAT)?;
         if found.is_none() && is_new {

@@ -1,8 +1,9 @@
-//! Kill -9 between any two instructions: the disk then holds a prefix of the batches, whole ones only, and the
-//! progress record says which prefix.
+//! Kill -9 between any two instructions: the disk then holds a prefix of the batches, whole ones
+//! only, and the progress record says which prefix.
 //!
-//! The test starts itself as a child, which applies batches without ever flushing (RocksDB flushes when its
-//! small write buffers are full), and is killed in the midst of it, several times over the same store.
+//! The test starts itself as a child, which applies batches without ever flushing (RocksDB flushes
+//! when its small write buffers are full), and is killed in the midst of it, several times over the
+//! same store.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -11,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 
 use bytes::Bytes;
 use rollcall_model::Millis;
-use rollcall_rocks::{PartitionTables, RocksStore};
+use rollcall_rocks::RocksStore;
 use rollcall_tables::{Change, Error, Meta, RowIndex, Table, Tables};
 
 /// Names the store's folder to the child.
@@ -19,7 +20,11 @@ const FOLDER: &str = "ROLLCALL_ROCKS_CRASH_FOLDER";
 /// The smallest store, so that its write buffers fill up every few batches.
 const MEMORY_BYTES: usize = 16 * 1024 * 1024;
 const PARTITIONS: u32 = 2;
-const ROWS_PER_BATCH: u64 = 40;
+/// Kills; each comes at another distance from the last flush.
+const ROUNDS: u64 = 8;
+/// Batches differ in size, and the partitions' in turn, so that write buffers fill up at any point
+/// of them.
+const ROWS_PER_BATCH_MAX: u64 = 80;
 const CLIENTS: u64 = 500;
 const ORGS: u64 = 3;
 
@@ -30,11 +35,12 @@ fn a_killed_store_holds_whole_batches_and_says_which() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut survived = 0;
-    for round in 0..4 {
+    for round in 0..ROUNDS {
         let (mut child, mut said) = start(folder.path());
         let mut durable = survived;
         let mut applied = survived;
-        // At least one flush beyond what survived the last time, then some more, another number each time.
+        // At least one flush beyond what survived the last time, then some more, another number
+        // each time.
         while durable <= survived || applied < durable + round {
             let mut line = String::new();
             assert_ne!(
@@ -54,8 +60,7 @@ fn a_killed_store_holds_whole_batches_and_says_which() {
         child.kill().unwrap();
         assert!(!child.wait().unwrap().success());
         let store = RocksStore::open(folder.path(), PARTITIONS, MEMORY_BYTES).unwrap();
-        let first = verify(&store.partition(0).unwrap());
-        verify(&store.partition(1).unwrap());
+        let [first, _] = [0, 1].map(|partition| verify(&store, partition));
         assert!(
             first >= durable,
             "batch {durable} was on disk, only {first} came back"
@@ -81,14 +86,15 @@ fn start(folder: &Path) -> (Child, BufReader<std::process::ChildStdout>) {
     (child, said)
 }
 
-/// The child: goes on from what the store holds, and says after every batch how far it and the disk are. It
-/// ends when nobody listens any more, so a failed parent leaves no child behind.
+/// The child: goes on from what the store holds, and says after every batch how far it and the disk
+/// are. It ends when nobody listens any more, so a failed parent leaves no child behind.
 fn apply_until_killed(folder: &Path) {
     let store = RocksStore::open(folder, PARTITIONS, MEMORY_BYTES).unwrap();
     let mut partitions = [store.partition(0).unwrap(), store.partition(1).unwrap()];
-    let mut models = partitions
+    let batches = partitions
         .each_ref()
-        .map(|tables| model(batch_of(tables.meta().unwrap())));
+        .map(|tables| batch_of(tables.meta().unwrap()));
+    let mut models = [model(0, batches[0]), model(1, batches[1])];
     let mut out = std::io::stdout();
     loop {
         for (tables, model) in partitions.iter_mut().zip(&mut models) {
@@ -103,10 +109,12 @@ fn apply_until_killed(folder: &Path) {
     }
 }
 
-/// Compares every row and both indexes with the model after as many batches as the progress record says.
-fn verify(tables: &PartitionTables) -> u64 {
+/// Compares every row and both indexes with the model after as many batches as the progress record
+/// says.
+fn verify(store: &RocksStore, partition: u32) -> u64 {
+    let tables = store.partition(partition).unwrap();
     let batch = batch_of(tables.meta().unwrap());
-    let model = model(batch);
+    let model = model(partition, batch);
     let rows = tables.scan(Table::Connections, None, usize::MAX).unwrap();
     let expected: Vec<_> = model
         .rows
@@ -144,8 +152,8 @@ fn batch_of(meta: Option<Meta>) -> u64 {
 }
 
 /// What the tables hold after a number of batches; each batch follows from its number alone.
-#[derive(Default)]
 struct Model {
+    partition: u32,
     batch: u64,
     rows: BTreeMap<Bytes, Row>,
 }
@@ -175,8 +183,12 @@ impl Row {
     }
 }
 
-fn model(batches: u64) -> Model {
-    let mut model = Model::default();
+fn model(partition: u32, batches: u64) -> Model {
+    let mut model = Model {
+        partition,
+        batch: 0,
+        rows: BTreeMap::new(),
+    };
     while model.batch < batches {
         model.step();
     }
@@ -187,8 +199,10 @@ impl Model {
     /// The next batch: writes most of its rows and removes some.
     fn step(&mut self) -> (Vec<Change>, Meta) {
         self.batch += 1;
-        let first = mix(self.batch) % CLIENTS;
-        let changes = (0..ROWS_PER_BATCH).map(|number| {
+        let scattered = mix(self.batch * 2 + u64::from(self.partition));
+        let first = scattered % CLIENTS;
+        let rows = 1 + (scattered >> 32) % ROWS_PER_BATCH_MAX;
+        let changes = (0..rows).map(|number| {
             let key = Bytes::from(format!("client-{:05}", (first + number) % CLIENTS));
             let row = Row {
                 batch: self.batch,

@@ -41,7 +41,8 @@ impl Table {
 pub struct RowIndex {
     /// Its entry in the time index.
     pub due_at: Option<Millis>,
-    /// Its entry in the tenant index; `""` = none. Only connection rows enter that index, whatever stands here.
+    /// Its entry in the tenant index; `""` = none. Only connection rows enter that index, whatever
+    /// stands here.
     pub org_id: String,
 }
 

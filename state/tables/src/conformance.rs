@@ -1,8 +1,8 @@
 //! One suite for every implementation of [`Tables`]: whoever passes it answers like the others.
 //!
-//! Each question is a script with its answers written out (`rows`, `indexes`), or a random script whose answers
-//! come from the slow and obvious [`Naive`] tables (`random`). The suite reports by panicking, as tests do, and
-//! is part of the crate so that implementations elsewhere can run it.
+//! Each question is a script with its answers written out (`rows`, `indexes`), or a random script
+//! whose answers come from the slow and obvious [`Naive`] tables (`random`). The suite reports by
+//! panicking, as tests do, and is part of the crate so that implementations elsewhere can run it.
 
 mod indexes;
 mod naive;
@@ -42,7 +42,8 @@ pub fn check(mut make: impl FnMut() -> Box<dyn Tables>) {
     }
 }
 
-/// Checks that everything is still there after `reopen`, which closes what it gets and opens it again.
+/// Checks that everything is still there after `reopen`, which closes what it gets and opens it
+/// again.
 ///
 /// # Panics
 /// When an answer is not the expected one.

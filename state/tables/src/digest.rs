@@ -1,8 +1,9 @@
 //! Digests: one number that says whether two tables, or two sets of derived records, are the same.
 //!
-//! An incremental multiset hash (DESIGN.md section 5): the sum modulo 2^128 of the XXH3-128 (seed 0) of every
-//! element. Order does not matter, so one row changes the digest of a million in O(1), and a table read in
-//! any order gives the same number. It finds faults, not forgeries: the hash has no key.
+//! An incremental multiset hash (DESIGN.md section 5): the sum modulo 2^128 of the XXH3-128 (seed
+//! 0) of every element. Order does not matter, so one row changes the digest of a million in O(1),
+//! and a table read in any order gives the same number. It finds faults, not forgeries: the hash
+//! has no key.
 //!
 //! What is hashed, with all lengths and positions as 32-bit little-endian numbers:
 //!
@@ -11,9 +12,10 @@
 //! derived: len(topic) | topic | len(key) | key | position | body
 //! ```
 //!
-//! Only the last part has no length of its own, so no two elements give the same bytes. `body` is the value
-//! without its schema framing (`rollcall_schemas::body`): framing may differ between registries, truth may not.
-//! These layouts stand in old schedules and never change; another one needs a new fold revision.
+//! Only the last part has no length of its own, so no two elements give the same bytes. `body` is
+//! the value without its schema framing (`rollcall_schemas::body`): framing may differ between
+//! registries, truth may not. These layouts stand in old schedules and never change; another one
+//! needs a new fold revision.
 
 use std::fmt;
 
@@ -33,7 +35,8 @@ impl Digest {
         self.0 = self.0.wrapping_add(row_hash(key, body));
     }
 
-    /// Takes a row off. Taking off what was never inserted is not noticed here: the digest is then of no table.
+    /// Takes a row off. Taking off what was never inserted is not noticed here: the digest is then
+    /// of no table.
     pub fn remove(&mut self, key: &[u8], body: &[u8]) {
         self.0 = self.0.wrapping_sub(row_hash(key, body));
     }
@@ -48,8 +51,9 @@ impl Digest {
         }
     }
 
-    /// Adds a derived record. `position` counts the records of this (topic, key) in the batch, from 0: order
-    /// per key is part of what a replay must reproduce. The topic goes in by its name without prefix.
+    /// Adds a derived record. `position` counts the records of this (topic, key) in the batch, from
+    /// 0: order per key is part of what a replay must reproduce. The topic goes in by its name
+    /// without prefix.
     pub fn insert_derived(&mut self, topic: Topic, key: &[u8], body: &[u8], position: u32) {
         self.0 = self
             .0

@@ -1,9 +1,9 @@
-//! How keys look on disk. Values are not described here: a row's value is its changelog value, byte by byte,
-//! index entries have empty values, and the progress record is `Meta`'s affair.
+//! How keys look on disk. Values are not described here: a row's value is its changelog value, byte
+//! by byte, index entries have empty values, and the progress record is `Meta`'s affair.
 //!
-//! Every partition is one column family, so that its rows, indexes and progress are one memtable and are lost
-//! or kept together (`docs/decisions`, RocksDB #11841). Keys there, by their first byte; **a prefix is never
-//! reused**, retired ones stay listed:
+//! Every partition is one column family, so that its rows, indexes and progress are one memtable
+//! and are lost or kept together (RocksDB #11841). Keys there, by their first
+//! byte; **a prefix is never reused**, retired ones stay listed:
 //!
 //! | prefix | key | value |
 //! |---|---|---|
@@ -12,11 +12,13 @@
 //! | 0x03 | due time(8), table(1), row key | empty: the time index |
 //! | 0x04 | org id length(4, big-endian), org id, client key | empty: the tenant index |
 //!
-//! The due time is the signed number of milliseconds with its sign bit flipped, big-endian: byte order is then
-//! time order, before 1970 too. The org id goes with its length, so any text is told from any other, one
-//! holding NUL and one that begins like another included; keys of one organisation are in key order.
+//! The due time is the signed number of milliseconds with its sign bit flipped, big-endian: byte
+//! order is then time order, before 1970 too. The org id goes with its length, so any text is told
+//! from any other, one holding NUL and one that begins like another included; keys of one
+//! organisation are in key order.
 //!
-//! The default column family holds what is true of the whole store: [`STORE_FORMAT`], [`STORE_PARTITIONS`].
+//! The default column family holds what is true of the whole store: [`STORE_FORMAT`],
+//! [`STORE_PARTITIONS`].
 
 use rollcall_model::Millis;
 
@@ -25,7 +27,8 @@ use crate::change::{Due, Table};
 #[cfg(test)]
 mod tests;
 
-/// Format of the store as a whole: key layout above, progress record, meaning of values. Checked at open.
+/// Format of the store as a whole: key layout above, progress record, meaning of values. Checked at
+/// open.
 pub const FORMAT: u32 = 1;
 
 /// Default column family: the format, u32 little-endian.

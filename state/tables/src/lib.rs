@@ -1,7 +1,8 @@
-//! What a partition keeps: rows by key, the time index, the tenant index, digests, and how far it has got.
+//! What a partition keeps: rows by key, the time index, the tenant index, digests, and how far it
+//! has got.
 //!
-//! Rows are opaque bytes here (the changelog value as it is on the wire); what the indexes need of a row is
-//! handed in beside it as [`RowIndex`]. `rollcall-rocks` keeps the same tables on disk.
+//! Rows are opaque bytes here (the changelog value as it is on the wire); what the indexes need of
+//! a row is handed in beside it as [`RowIndex`]. `rollcall-rocks` keeps the same tables on disk.
 
 mod change;
 mod memory;
@@ -35,7 +36,8 @@ pub enum Error {
     },
     /// The store was written by a build that this one does not understand.
     #[error(
-        "table store at {path} has format {found}, this build reads {expected}; rebuild it, or start the build that wrote it"
+        "table store at {path} has format {found}, this build reads {expected}: rebuild it, or \
+         start the build that wrote it"
     )]
     Format {
         /// Where the store is.
@@ -56,7 +58,8 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The store was made for another number of partitions; keys would be looked for where they are not.
+    /// The store was made for another number of partitions; keys would be looked for where they are
+    /// not.
     #[error("table store at {path} has {found} partitions, asked for {expected}; rebuild it")]
     Partitions {
         /// Where the store is.
@@ -84,8 +87,8 @@ pub enum Error {
         /// Which index.
         index: &'static str,
     },
-    /// A change says another `old` than the tables hold, or a batch changes a row twice: a bug of the caller.
-    /// Nothing of the batch was applied.
+    /// A change says another `old` than the tables hold, or a batch changes a row twice: a bug of
+    /// the caller. Nothing of the batch was applied.
     #[error("change of {table:?} row {key:?} does not fit the tables: {problem}")]
     Conflict {
         /// Which table.
@@ -106,7 +109,8 @@ pub enum Error {
     },
 }
 
-/// The tables of one partition. One writer; reads see every applied batch and nothing of a later one.
+/// The tables of one partition. One writer; reads see every applied batch and nothing of a later
+/// one.
 pub trait Tables: Send {
     /// The row of `key`, as it was written.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error>;
@@ -132,10 +136,11 @@ pub trait Tables: Send {
     /// How far the tables have got; `None` for tables that were never written.
     fn meta(&self) -> Result<Option<Meta>, Error>;
 
-    /// Applies a batch whole: rows, both indexes (by diff of old and new) and `meta`, or nothing of it.
+    /// Applies a batch whole: rows, both indexes (by diff of old and new) and `meta`, or nothing of
+    /// it.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when a change's `old` is not what is there, or a row is changed twice. Always
-    /// checked in memory; on disk only with debug assertions, since it costs a read per row.
+    /// [`Error::Conflict`] when a change's `old` is not what is there, or a row is changed twice.
+    /// Always checked in memory; on disk only with debug assertions, since it costs a read per row.
     fn apply(&mut self, changes: &[Change], meta: &Meta) -> Result<(), Error>;
 }

@@ -1,7 +1,7 @@
 //! The tables in memory: for tests and the simulator, and for the API's replica of the changelog.
 //!
-//! Reads clone a reference-counted slice, never a row. This file knows nothing of disks; `rollcall-rocks`
-//! answers the same questions in the same way, and `conformance` holds both to it.
+//! Reads clone a reference-counted slice, never a row. This file knows nothing of disks;
+//! `rollcall-rocks` answers the same questions in the same way, and `conformance` holds both to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -23,7 +23,8 @@ pub struct MemoryTables {
     outbox: Rows,
     /// The time index, in the order in which timers fire.
     due: BTreeSet<Due>,
-    /// The tenant index: connection keys by organisation; an organisation without keys has no entry.
+    /// The tenant index: connection keys by organisation; an organisation without keys has no
+    /// entry.
     tenants: BTreeMap<String, BTreeSet<Bytes>>,
     meta: Option<Meta>,
 }

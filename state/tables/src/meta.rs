@@ -1,4 +1,5 @@
-//! The progress record: how far a partition's tables have got. Written with every batch, read at start.
+//! The progress record: how far a partition's tables have got. Written with every batch, read at
+//! start.
 
 use rollcall_model::{Millis, Topic};
 
@@ -12,9 +13,9 @@ const VERSION: u8 = 1;
 
 /// How far a partition's tables have got.
 ///
-/// Shape on disk: `version(1) = 1 | batch(8) | now(8) | timers_at(8) | len(4) policy | count(4) inputs of
-/// (topic(1), offset(8)) | count(4) changelogs of (table(1), offset(8)) | count(4) digests of (table(1),
-/// digest(16))`, all numbers little-endian.
+/// Shape on disk: `version(1) = 1 | batch(8) | now(8) | timers_at(8) | len(4) policy | count(4)
+/// inputs of (topic(1), offset(8)) | count(4) changelogs of (table(1), offset(8)) | count(4)
+/// digests of (table(1), digest(16))`, all numbers little-endian.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
     /// Number of the last batch applied; 0 before the first.
@@ -87,7 +88,8 @@ impl Meta {
     /// Reads what [`Meta::encode`] wrote.
     ///
     /// # Errors
-    /// Any other bytes give an error: never a panic, never an allocation beyond what the bytes can hold.
+    /// Any other bytes give an error: never a panic, never an allocation beyond what the bytes can
+    /// hold.
     pub fn decode(bytes: &[u8]) -> Result<Meta, MetaError> {
         let mut reader = Reader {
             rest: bytes,

@@ -41,7 +41,8 @@ pub(super) fn timers_move_with_their_row(mut fixture: Fixture) {
     assert_eq!(fixture.due(i64::MAX, 9), []);
 }
 
-/// An implementation may remember where the index begins; that memory must go back when a timer is set earlier.
+/// An implementation may remember where the index begins; that memory must go back when a timer is
+/// set earlier.
 pub(super) fn an_earlier_timer_is_seen_after_later_ones_fired(mut fixture: Fixture) {
     for due_at in [10, 20, 30] {
         fixture.put(

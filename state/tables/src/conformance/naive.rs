@@ -1,4 +1,5 @@
-//! Tables without any index: every answer is a search through all rows. Slow, and easily seen to be right.
+//! Tables without any index: every answer is a search through all rows. Slow, and easily seen to be
+//! right.
 
 use bytes::Bytes;
 use rollcall_model::Millis;

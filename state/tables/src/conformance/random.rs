@@ -1,4 +1,5 @@
-//! Random scripts: any bytes are a sequence of batches, so a property test can draw and shrink them.
+//! Random scripts: any bytes are a sequence of batches, so a property test can draw and shrink
+//! them.
 
 use bytes::Bytes;
 use rollcall_model::Millis;
@@ -25,8 +26,9 @@ const ORGS: [&str; 5] = ["", "a", "ab", "a\0", "\u{fc}"];
 /// Bytes per change of a script.
 const STEP: usize = 5;
 
-/// Applies the batches that `script` spells, and compares every answer with [`super::Naive`] after each.
-/// `between` gets the tables after every batch and its number: it may flush them, or close and reopen them.
+/// Applies the batches that `script` spells, and compares every answer with [`super::Naive`] after
+/// each. `between` gets the tables after every batch and its number: it may flush them, or close
+/// and reopen them.
 ///
 /// # Panics
 /// When an answer is not the expected one.

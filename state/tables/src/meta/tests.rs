@@ -101,9 +101,9 @@ proptest! {
     fn every_record_comes_back(
         batch: u64, now: i64, timers_at: i64,
         policy in prop::collection::vec(any::<u8>(), 0..300),
-        inputs in prop::collection::vec((prop::sample::select(&Topic::ALL[..]), any::<u64>()), 0..20),
-        changelogs in prop::collection::vec((prop::sample::select(&Table::ALL[..]), any::<u64>()), 0..4),
-        digests in prop::collection::vec((prop::sample::select(&Table::ALL[..]), any::<u128>()), 0..4),
+        inputs in list(&Topic::ALL, any::<u64>()),
+        changelogs in list(&Table::ALL, any::<u64>()),
+        digests in list(&Table::ALL, any::<u128>()),
     ) {
         let (now, timers_at) = (Millis(now), Millis(timers_at));
         let meta = Meta { batch, now, timers_at, policy, inputs, changelogs, digests };
@@ -131,4 +131,11 @@ proptest! {
             prop_assert_eq!(meta.encode(), bytes);
         }
     }
+}
+
+fn list<T: Copy + std::fmt::Debug + 'static, V: std::fmt::Debug>(
+    names: &'static [T],
+    values: impl Strategy<Value = V>,
+) -> impl Strategy<Value = Vec<(T, V)>> {
+    prop::collection::vec((prop::sample::select(names), values), 0..20)
 }
