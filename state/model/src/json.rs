@@ -59,7 +59,6 @@ impl Json {
 
     /// Whether this is an object with one of `names` as a key.
     pub fn has_any_key(&self, names: &[&str]) -> bool {
-        use serde::Deserializer;
         let mut text = serde_json::Deserializer::from_str(&self.0);
         // Only an error for what is no object: the text is valid JSON.
         text.deserialize_map(AnyKey(names)).unwrap_or(false)
@@ -69,14 +68,14 @@ impl Json {
 /// Looks for keys without building the values.
 struct AnyKey<'a>(&'a [&'a str]);
 
-impl<'de> serde::de::Visitor<'de> for AnyKey<'_> {
+impl<'de> Visitor<'de> for AnyKey<'_> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         let mut is_found = false;
         while let Some((key, _)) = map.next_entry::<String, serde::de::IgnoredAny>()? {
             is_found |= self.0.contains(&key.as_str());
