@@ -2,7 +2,7 @@
 
 use rollcall_model::{Millis, Topic};
 
-use crate::record::{NewRecord, OffsetRange};
+use crate::record::OffsetRange;
 use crate::{Error, placement};
 
 /// One partition in numbers.
@@ -41,7 +41,7 @@ impl Head {
     }
 }
 
-/// A head for every partition of every topic, by [`Heads::slot`].
+/// A head for every partition of every topic, by [`slot`].
 #[derive(Clone, Debug)]
 pub(crate) struct Heads {
     partitions: u32,
@@ -65,8 +65,7 @@ impl Heads {
 
     /// Where the head of a partition stands; the partition must exist.
     pub(crate) fn slot(&self, topic: Topic, partition: u32) -> usize {
-        debug_assert!(partition < self.partitions);
-        topic as usize * self.partitions as usize + partition as usize
+        slot(topic, partition, self.partitions)
     }
 
     /// The head of a partition.
@@ -86,10 +85,10 @@ impl Heads {
     pub(crate) fn peek(&self, slot: usize) -> &Head {
         &self.heads[slot]
     }
+}
 
-    /// The slot that `record` goes to, after every check that needs no disk (see [`placement::place`]).
-    pub(crate) fn place(&self, record: &NewRecord) -> Result<(usize, u32), Error> {
-        let partition = placement::place(record, self.partitions)?;
-        Ok((self.slot(record.topic, partition), partition))
-    }
+/// Where what is kept for each partition of every topic stands in a list; the partition must exist.
+pub(crate) fn slot(topic: Topic, partition: u32, partitions: u32) -> usize {
+    debug_assert!(partition < partitions);
+    topic as usize * partitions as usize + partition as usize
 }

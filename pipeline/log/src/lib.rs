@@ -5,14 +5,18 @@
 
 mod cleaning;
 mod clock;
+mod embedded;
 mod error;
 mod heads;
 mod memory;
 mod placement;
 mod record;
 
+pub mod conformance;
+
 pub use cleaning::Cleaning;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use embedded::{EmbeddedLog, EmbeddedOptions};
 pub use error::Error;
 pub use memory::MemoryLog;
 pub use placement::RECORD_BYTES_MAX;

@@ -100,18 +100,20 @@ impl MemoryLog {
     fn append_now(&self, append: Append) -> Result<Vec<u64>, Error> {
         let mut guard = self.open()?;
         let state = &mut *guard;
-        let places: Result<Vec<_>, Error> = append
+        let partitions = state.heads.partitions();
+        let places = append
             .records
             .iter()
-            .map(|record| state.heads.place(record))
-            .collect();
+            .map(|record| placement::place(record, partitions));
+        let places = places.collect::<Result<Vec<u32>, _>>()?;
         for position in &append.positions {
             state.heads.get(position.topic, position.partition)?;
         }
         // Nothing below can fail: from here on it is all or all.
         let now = self.clock.now();
         let mut offsets = Vec::with_capacity(append.records.len());
-        for (record, (slot, _)) in append.records.into_iter().zip(places?) {
+        for (record, partition) in append.records.into_iter().zip(places) {
+            let slot = state.heads.slot(record.topic, partition);
             let (offset, appended_at) = state.heads.at(slot).take(now);
             offsets.push(offset);
             state.records[slot].push_back(Stored {

@@ -1,10 +1,42 @@
-//! What the conformance suite does not ask.
+//! The conformance suite, and what it does not ask.
 
 use futures::FutureExt;
 use rollcall_model::{Millis, Topic};
 
 use super::*;
+use crate::conformance::{self, Setup, Subject};
 use crate::{ManualClock, NewRecord};
+
+struct Memory(Arc<MemoryLog>);
+
+impl Subject for Memory {
+    fn log(&self) -> Arc<dyn Log> {
+        self.0.clone()
+    }
+
+    fn maintain(&self, now: Millis) {
+        self.0.maintain(now).unwrap();
+    }
+
+    fn close(&self) {
+        self.0.close();
+    }
+}
+
+#[test]
+fn conforms() {
+    conformance::check(
+        |Setup {
+             partitions,
+             clock,
+             cleaning,
+         }| {
+            Box::new(Memory(Arc::new(MemoryLog::with_cleaning(
+                partitions, clock, cleaning,
+            ))))
+        },
+    );
+}
 
 #[test]
 fn an_append_has_happened_when_the_call_returns() {
@@ -25,4 +57,11 @@ fn an_append_has_happened_when_the_call_returns() {
         OffsetRange { start: 0, end: 1 }
     );
     assert_eq!(future.now_or_never().unwrap().unwrap(), [0]);
+}
+
+#[test]
+fn a_closed_log_is_not_cleaned() {
+    let log = MemoryLog::new(1, Arc::new(ManualClock::default()));
+    log.close();
+    assert!(matches!(log.maintain(Millis(0)), Err(Error::Closed)));
 }

@@ -1,0 +1,252 @@
+//! One suite for every implementation of [`Log`]: whoever passes it answers like the others.
+//!
+//! Each question is a script on a fresh log with its answers written out: `append`, `read`, `clean`. The suite
+//! reports by panicking, as tests do, and is part of the crate so that implementations elsewhere can run it.
+
+mod append;
+mod clean;
+mod read;
+mod reopen;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{Thread, current, park};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rollcall_model::{Millis, Topic};
+
+use crate::{Append, Cleaning, Error, Log, ManualClock, NewRecord, OffsetRange, ReadLimit, Stored};
+
+/// What a log under test is made with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Partitions of every topic.
+    pub partitions: u32,
+    /// The clock that it must use.
+    pub clock: Arc<ManualClock>,
+    /// The rules of cleaning that it must follow.
+    pub cleaning: Cleaning,
+}
+
+/// A log under test, and what is not part of the trait.
+pub trait Subject {
+    /// The log.
+    fn log(&self) -> Arc<dyn Log>;
+    /// Cleans it by the rules at `now`.
+    fn maintain(&self, now: Millis);
+    /// Closes it.
+    fn close(&self);
+}
+
+/// Runs every script, each on a log from one call of `make`.
+///
+/// # Panics
+/// When an answer is not the expected one.
+pub fn check(mut make: impl FnMut(Setup) -> Box<dyn Subject>) {
+    let scripts: [fn(Fixture); 24] = [
+        append::an_empty_log_has_nothing,
+        append::offsets_count_from_zero,
+        append::keys_choose_the_partition,
+        append::records_come_back_as_written,
+        append::an_append_spans_topics_and_positions,
+        append::a_refused_append_leaves_nothing,
+        append::positions_are_told_apart,
+        append::dates_never_go_back,
+        append::calls_keep_their_order,
+        append::concurrent_appends_stay_whole,
+        append::readers_hear_of_appends,
+        append::a_closed_log_refuses,
+        read::limits_bound_a_read,
+        read::the_first_record_always_fits,
+        read::reading_at_the_end_is_empty,
+        read::reads_of_pages_give_every_record,
+        clean::retention_moves_the_start,
+        clean::offsets_go_on_when_everything_expired,
+        clean::compaction_keeps_the_last_of_every_key,
+        clean::compaction_spares_the_young,
+        clean::tombstones_go_in_the_end,
+        clean::the_newest_record_stays,
+        clean::compaction_is_no_retention,
+        clean::cleaning_again_finds_what_is_new,
+    ];
+    for script in scripts {
+        let setup = Setup::usual();
+        script(Fixture::new(make(setup.clone()), setup));
+    }
+}
+
+/// Runs the scripts of durable logs. `open` opens the log of that number, which is a new one when the number
+/// is; before it is asked for the same one again, the one that it gave has been dropped.
+///
+/// # Panics
+/// When an answer is not the expected one.
+pub fn check_reopen(mut open: impl FnMut(usize, Setup) -> Box<dyn Subject>) {
+    let scripts: [fn(Fixture, &mut Open<'_>); 4] = [
+        reopen::everything_is_still_there,
+        reopen::dates_never_go_back,
+        reopen::offsets_go_on_when_everything_expired,
+        reopen::cleaning_goes_on,
+    ];
+    for (number, script) in scripts.into_iter().enumerate() {
+        let mut open = |setup| open(number, setup);
+        let setup = Setup::usual();
+        script(Fixture::new(open(setup.clone()), setup), &mut open);
+    }
+}
+
+type Open<'a> = dyn FnMut(Setup) -> Box<dyn Subject> + 'a;
+
+/// Where the clock of every script begins.
+const BEGIN: Millis = Millis(1_700_000_000_000);
+/// Retention of the usual setup.
+const RETENTION_MS: i64 = 60_000;
+/// Compaction lag of the usual setup.
+const LAG_MS: i64 = 1_000;
+/// Tombstone retention of the usual setup.
+const TOMBSTONES_MS: i64 = 10_000;
+
+impl Setup {
+    fn usual() -> Self {
+        let duration = |ms: i64| Duration::from_millis(ms.unsigned_abs());
+        Self {
+            partitions: 3,
+            clock: Arc::new(ManualClock::at(BEGIN)),
+            cleaning: Cleaning {
+                retention: Some(duration(RETENTION_MS)),
+                compaction_lag: duration(LAG_MS),
+                tombstone_retention: duration(TOMBSTONES_MS),
+            },
+        }
+    }
+}
+
+/// A log under test with the questions that scripts ask.
+struct Fixture {
+    subject: Box<dyn Subject>,
+    log: Arc<dyn Log>,
+    setup: Setup,
+}
+
+impl Fixture {
+    fn new(subject: Box<dyn Subject>, setup: Setup) -> Self {
+        Self {
+            log: subject.log(),
+            subject,
+            setup,
+        }
+    }
+
+    fn reopen(self, open: &mut Open<'_>) -> Self {
+        let Self {
+            subject,
+            log,
+            setup,
+        } = self;
+        subject.close();
+        drop((subject, log));
+        Self::new(open(setup.clone()), setup)
+    }
+
+    fn wait(&self, duration_ms: i64) {
+        self.setup.clock.advance(duration_ms);
+    }
+
+    fn maintain(&self) {
+        self.subject
+            .maintain(crate::Clock::now(self.setup.clock.as_ref()));
+    }
+
+    fn try_append(&self, append: Append) -> Result<Vec<u64>, Error> {
+        block_on(self.log.append(append))
+    }
+
+    /// Appends records of one append; gives their offsets.
+    fn append<const N: usize>(&self, records: [NewRecord; N]) -> Vec<u64> {
+        let append = Append {
+            records: records.into(),
+            positions: Vec::new(),
+        };
+        self.try_append(append).expect("the append is in order")
+    }
+
+    fn try_read(&self, topic: Topic, partition: u32, from: u64) -> Result<Vec<Stored>, Error> {
+        self.log.read(topic, partition, from, EVERYTHING)
+    }
+
+    /// Everything that a partition holds.
+    fn all(&self, topic: Topic, partition: u32) -> Vec<Stored> {
+        let start = self.range(topic, partition).start;
+        self.try_read(topic, partition, start)
+            .expect("the start can be read")
+    }
+
+    /// Offset, key and value of everything that partition 0 holds, as text.
+    fn texts(&self, topic: Topic) -> Vec<String> {
+        let text = |bytes: &Option<Bytes>| match bytes {
+            Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            None => "null".to_owned(),
+        };
+        let line = |r: &Stored| format!("{} {}={}", r.offset, text(&r.key), text(&r.value));
+        self.all(topic, 0).iter().map(line).collect()
+    }
+
+    fn range(&self, topic: Topic, partition: u32) -> OffsetRange {
+        self.log
+            .offsets(topic, partition)
+            .expect("the partition exists")
+    }
+
+    fn position(&self, group: &str, topic: Topic, partition: u32) -> Option<u64> {
+        self.log
+            .position(group, topic, partition)
+            .expect("the partition exists")
+    }
+}
+
+/// More than any script writes.
+const EVERYTHING: ReadLimit = ReadLimit {
+    records: 1_000_000,
+    bytes: 1_000_000_000,
+};
+
+/// A record for partition 0 with a key, and a value unless it is `null`.
+fn keyed(topic: Topic, key: &str, value: &str) -> NewRecord {
+    let value = (value != "null").then(|| Bytes::copy_from_slice(value.as_bytes()));
+    let key = Some(Bytes::copy_from_slice(key.as_bytes()));
+    NewRecord {
+        topic,
+        partition: Some(0),
+        key,
+        value,
+        headers: Vec::new(),
+    }
+}
+
+/// A record for a partition, without key.
+fn plain(topic: Topic, partition: u32, value: &str) -> NewRecord {
+    NewRecord {
+        partition: Some(partition),
+        key: None,
+        ..keyed(topic, "", value)
+    }
+}
+
+/// Waits for `future` on this thread, without a runtime: a log must need none.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(current())));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => park(),
+        }
+    }
+}

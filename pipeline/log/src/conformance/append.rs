@@ -1,0 +1,407 @@
+//! What an append does: offsets, places, dates, all or nothing.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use rollcall_model::{Millis, Topic};
+use rollcall_schemas::partition::for_key;
+
+use super::{BEGIN, Fixture, block_on, keyed, plain};
+use crate::{Append, Error, NewRecord, OffsetRange, Position, RECORD_BYTES_MAX};
+
+pub(super) fn an_empty_log_has_nothing(fixture: Fixture) {
+    for topic in Topic::ALL {
+        assert_eq!(fixture.log.partitions(topic), 3, "{topic}");
+        for partition in 0..3 {
+            assert_eq!(
+                fixture.range(topic, partition),
+                OffsetRange { start: 0, end: 0 }
+            );
+            assert_eq!(fixture.all(topic, partition), []);
+            assert_eq!(fixture.position("group", topic, partition), None);
+        }
+        let range = fixture.log.offsets(topic, 3);
+        let read = fixture.try_read(topic, 3, 0);
+        let position = fixture.log.position("group", topic, 3);
+        assert!(matches!(
+            range,
+            Err(Error::NoPartition {
+                partition: 3,
+                partitions: 3,
+                ..
+            })
+        ));
+        assert!(matches!(read, Err(Error::NoPartition { partition: 3, .. })));
+        assert!(matches!(
+            position,
+            Err(Error::NoPartition { partition: 3, .. })
+        ));
+    }
+    let nothing = fixture.try_append(Append::default());
+    assert_eq!(nothing.expect("an empty append is one"), [0_u64; 0]);
+}
+
+pub(super) fn offsets_count_from_zero(fixture: Fixture) {
+    let status = |partition, value| plain(Topic::Status, partition, value);
+    assert_eq!(
+        fixture.append([status(0, "a"), status(1, "b"), status(0, "c")]),
+        [0, 0, 1]
+    );
+    assert_eq!(fixture.append([plain(Topic::Events, 0, "d")]), [0]);
+    assert_eq!(fixture.append([status(0, "e"), status(0, "f")]), [2, 3]);
+    assert_eq!(
+        fixture.texts(Topic::Status),
+        ["0 null=a", "1 null=c", "2 null=e", "3 null=f"]
+    );
+    assert_eq!(
+        fixture.range(Topic::Status, 0),
+        OffsetRange { start: 0, end: 4 }
+    );
+    assert_eq!(
+        fixture.range(Topic::Status, 1),
+        OffsetRange { start: 0, end: 1 }
+    );
+    assert_eq!(
+        fixture.range(Topic::Status, 2),
+        OffsetRange { start: 0, end: 0 }
+    );
+}
+
+pub(super) fn keys_choose_the_partition(fixture: Fixture) {
+    let mut expected = [0; 3];
+    for number in 0..100 {
+        let key = format!("client-{number}");
+        expected[for_key(key.as_bytes(), 3) as usize] += 1;
+        fixture.append([NewRecord {
+            partition: None,
+            ..keyed(Topic::Status, &key, "v")
+        }]);
+    }
+    assert!(expected.iter().all(|count| *count > 0));
+    for (partition, count) in (0..).zip(expected) {
+        let records = fixture.all(Topic::Status, partition);
+        assert_eq!(records.len(), count);
+        for record in records {
+            let key = record.key.expect("every record has a key");
+            assert_eq!(for_key(&key, 3), partition);
+        }
+    }
+    // A named partition wins over the key; without either it is partition 0.
+    let (key, other) = ("client-1", (for_key(b"client-1", 3) + 1) % 3);
+    let named = NewRecord {
+        partition: Some(other),
+        ..keyed(Topic::Messages, key, "v")
+    };
+    fixture.append([
+        named,
+        NewRecord {
+            partition: None,
+            ..plain(Topic::Events, 0, "v")
+        },
+    ]);
+    assert_eq!(fixture.all(Topic::Messages, other).len(), 1);
+    assert_eq!(fixture.all(Topic::Events, 0).len(), 1);
+}
+
+pub(super) fn records_come_back_as_written(fixture: Fixture) {
+    let bytes = |text: &'static str| Some(Bytes::from_static(text.as_bytes()));
+    let header = |name: &str, value: &'static [u8]| (name.to_owned(), Bytes::from_static(value));
+    let parts = [
+        (None, None, vec![]),
+        (bytes(""), bytes(""), vec![header("", b"")]),
+        (
+            bytes("k"),
+            None,
+            vec![
+                header("a", b"1"),
+                header("b", b"\x00\xff"),
+                header("a", b"2"),
+            ],
+        ),
+        (None, bytes("v"), vec![header("größe", b"1")]),
+    ];
+    for (offset, (key, value, headers)) in (0..).zip(parts) {
+        let topic = Topic::DeadLetters;
+        let record = NewRecord {
+            topic,
+            partition: Some(2),
+            key,
+            value,
+            headers,
+        };
+        assert_eq!(fixture.append([record.clone()]), [offset]);
+        let stored = fixture
+            .try_read(topic, 2, offset)
+            .expect("it is there")
+            .remove(0);
+        assert_eq!(stored.offset, offset);
+        assert_eq!(stored.appended_at, BEGIN);
+        assert_eq!((stored.key, stored.value), (record.key, record.value));
+        assert_eq!(stored.headers, record.headers);
+    }
+    let largest = "x".repeat(RECORD_BYTES_MAX);
+    fixture.append([plain(Topic::Status, 0, &largest)]);
+    let stored = fixture.all(Topic::Status, 0).remove(0);
+    assert!(
+        stored
+            .value
+            .is_some_and(|value| value == largest.as_bytes())
+    );
+}
+
+fn position(group: &str, topic: Topic, partition: u32, next: u64) -> Position {
+    Position {
+        group: group.to_owned(),
+        topic,
+        partition,
+        next,
+    }
+}
+
+pub(super) fn an_append_spans_topics_and_positions(fixture: Fixture) {
+    let records = vec![
+        keyed(Topic::Connections, "c", "row"),
+        plain(Topic::Events, 2, "event"),
+        plain(Topic::Schedule, 1, "batch"),
+        keyed(Topic::Connections, "c", "row again"),
+    ];
+    let positions = vec![
+        position("p", Topic::Status, 1, 7),
+        position("p", Topic::Messages, 1, 9),
+    ];
+    let offsets = fixture.try_append(Append { records, positions });
+    assert_eq!(offsets.expect("the append is in order"), [0, 0, 0, 1]);
+    assert_eq!(
+        fixture.texts(Topic::Connections),
+        ["0 c=row", "1 c=row again"]
+    );
+    assert_eq!(fixture.all(Topic::Events, 2).len(), 1);
+    assert_eq!(fixture.all(Topic::Schedule, 1).len(), 1);
+    assert_eq!(fixture.position("p", Topic::Status, 1), Some(7));
+    assert_eq!(fixture.position("p", Topic::Messages, 1), Some(9));
+}
+
+pub(super) fn a_refused_append_leaves_nothing(fixture: Fixture) {
+    let good = || plain(Topic::Events, 0, "good");
+    let commit = || position("p", Topic::Status, 0, 1);
+    let keyless = NewRecord {
+        key: None,
+        ..keyed(Topic::Connections, "", "v")
+    };
+    let too_large = plain(Topic::Events, 0, &"x".repeat(RECORD_BYTES_MAX + 1));
+    let with = |record| Append {
+        records: vec![good(), record],
+        positions: vec![commit()],
+    };
+    let bad_position = position("p", Topic::Status, 3, 1);
+    let appends = [
+        with(plain(Topic::Status, 3, "v")),
+        with(keyless),
+        with(too_large),
+        Append {
+            records: vec![good()],
+            positions: vec![commit(), bad_position],
+        },
+    ];
+    let errors = appends.map(|append| {
+        let error = fixture.try_append(append).expect_err("it is refused");
+        assert_eq!(fixture.all(Topic::Events, 0), []);
+        assert_eq!(fixture.position("p", Topic::Status, 0), None);
+        error
+    });
+    assert!(matches!(
+        errors[0],
+        Error::NoPartition {
+            topic: Topic::Status,
+            partition: 3,
+            ..
+        }
+    ));
+    assert!(matches!(
+        errors[1],
+        Error::NoKey {
+            topic: Topic::Connections
+        }
+    ));
+    assert!(matches!(
+        errors[2],
+        Error::TooLarge {
+            topic: Topic::Events,
+            ..
+        }
+    ));
+    assert!(matches!(
+        errors[3],
+        Error::NoPartition {
+            topic: Topic::Status,
+            partition: 3,
+            ..
+        }
+    ));
+    assert_eq!(fixture.append([good()]), [0]);
+}
+
+pub(super) fn positions_are_told_apart(fixture: Fixture) {
+    let commit = |positions: Vec<Position>| {
+        let offsets = fixture.try_append(Append {
+            records: Vec::new(),
+            positions,
+        });
+        assert_eq!(offsets.expect("the append is in order"), [0_u64; 0]);
+    };
+    commit(vec![
+        position("p", Topic::Status, 0, 5),
+        position("p", Topic::Status, 1, 6),
+    ]);
+    commit(vec![
+        position("pp", Topic::Status, 0, 7),
+        position("", Topic::Status, 0, 8),
+    ]);
+    // The last one counts, also when it goes back, and within one append.
+    commit(vec![
+        position("p", Topic::Status, 1, 9),
+        position("p", Topic::Status, 1, 3),
+    ]);
+    assert_eq!(fixture.position("p", Topic::Status, 0), Some(5));
+    assert_eq!(fixture.position("p", Topic::Status, 1), Some(3));
+    assert_eq!(fixture.position("pp", Topic::Status, 0), Some(7));
+    assert_eq!(fixture.position("", Topic::Status, 0), Some(8));
+    assert_eq!(fixture.position("p", Topic::Messages, 0), None);
+    assert_eq!(fixture.position("q", Topic::Status, 0), None);
+}
+
+pub(super) fn dates_never_go_back(fixture: Fixture) {
+    let record = |partition| plain(Topic::Status, partition, "v");
+    fixture.append([record(0)]);
+    fixture.wait(50);
+    fixture.append([record(0)]);
+    fixture.wait(-1_000);
+    fixture.append([record(0), record(1)]);
+    fixture.wait(2_000);
+    fixture.append([record(0)]);
+    let dates = |partition| -> Vec<Millis> {
+        fixture
+            .all(Topic::Status, partition)
+            .iter()
+            .map(|record| record.appended_at)
+            .collect()
+    };
+    assert_eq!(dates(0), [BEGIN, BEGIN + 50, BEGIN + 50, BEGIN + 1_050]);
+    assert_eq!(dates(1), [BEGIN - 950]);
+}
+
+pub(super) fn calls_keep_their_order(fixture: Fixture) {
+    let mut futures = Vec::new();
+    for number in 0..500 {
+        let record = plain(Topic::Status, 0, &number.to_string());
+        let append = Append {
+            records: vec![record],
+            positions: Vec::new(),
+        };
+        let future = fixture.log.append(append);
+        // Whoever does not wait has appended all the same.
+        if number % 2 == 0 {
+            futures.push((number, future));
+        }
+    }
+    for (number, future) in futures.into_iter().rev() {
+        assert_eq!(block_on(future).expect("the append is in order"), [number]);
+    }
+    // Behind this one all of them are done.
+    fixture.append([plain(Topic::Status, 0, "last")]);
+    let texts = fixture.texts(Topic::Status);
+    assert_eq!(texts.len(), 501);
+    for (number, text) in texts.iter().take(500).enumerate() {
+        assert_eq!(*text, format!("{number} null={number}"));
+    }
+}
+
+pub(super) fn concurrent_appends_stay_whole(fixture: Fixture) {
+    const CALLERS: u32 = 8;
+    const APPENDS: u64 = 50;
+    std::thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            let log = fixture.log.clone();
+            scope.spawn(move || {
+                for number in 0..APPENDS {
+                    let value = format!("{caller}/{number}");
+                    let record = |topic| plain(topic, caller % 3, &value);
+                    let records = [Topic::Status, Topic::Events, Topic::Status].map(record);
+                    let next = position(&caller.to_string(), Topic::Status, 0, number + 1);
+                    let append = Append {
+                        records: records.into(),
+                        positions: vec![next],
+                    };
+                    let offsets = block_on(log.append(append)).expect("the append is in order");
+                    // One append's records lie side by side, and are visible to whoever waited.
+                    assert_eq!(offsets[2], offsets[0] + 1);
+                    let range = log.offsets(Topic::Status, caller % 3);
+                    assert!(range.is_ok_and(|range| range.end > offsets[2]));
+                    let seen = log.position(&caller.to_string(), Topic::Status, 0);
+                    assert_eq!(seen.expect("the partition exists"), Some(number + 1));
+                }
+            });
+        }
+    });
+    for partition in 0..3 {
+        let callers = (0..CALLERS)
+            .filter(|caller| caller % 3 == partition)
+            .count();
+        let mut next = BTreeMap::new();
+        for (offset, pair) in (0_u64..).zip(fixture.all(Topic::Status, partition).chunks(2)) {
+            assert_eq!(pair[0].offset, 2 * offset);
+            assert_eq!(pair[0].value, pair[1].value);
+            let value = String::from_utf8_lossy(pair[0].value.as_deref().unwrap_or_default());
+            let (caller, number) = value.split_once('/').expect("as written");
+            let expected = next.entry(caller.to_owned()).or_insert(0);
+            assert_eq!(number, expected.to_string());
+            *expected += 1;
+        }
+        assert_eq!(next.len(), callers);
+        assert!(next.values().all(|count| *count == APPENDS));
+        assert_eq!(
+            fixture.all(Topic::Events, partition).len() as u64,
+            callers as u64 * APPENDS
+        );
+    }
+}
+
+pub(super) fn readers_hear_of_appends(fixture: Fixture) {
+    let mut appended = fixture.log.appended();
+    appended.mark_unchanged();
+    assert!(appended.changed().now_or_never().is_none());
+    fixture.append([plain(Topic::Status, 0, "v")]);
+    assert!(
+        appended
+            .changed()
+            .now_or_never()
+            .is_some_and(|changed| changed.is_ok())
+    );
+    let positions = vec![position("p", Topic::Status, 0, 1)];
+    let offsets = fixture.try_append(Append {
+        records: Vec::new(),
+        positions,
+    });
+    assert_eq!(offsets.expect("the append is in order"), [0_u64; 0]);
+    // A position alone gives nobody anything to read.
+    assert!(appended.changed().now_or_never().is_none());
+}
+
+pub(super) fn a_closed_log_refuses(fixture: Fixture) {
+    fixture.append([plain(Topic::Status, 0, "v")]);
+    fixture.subject.close();
+    fixture.subject.close();
+    let log = &fixture.log;
+    let append = fixture.try_append(Append::default());
+    assert!(matches!(append, Err(Error::Closed)));
+    assert!(matches!(
+        fixture.try_read(Topic::Status, 0, 0),
+        Err(Error::Closed)
+    ));
+    assert!(matches!(log.offsets(Topic::Status, 0), Err(Error::Closed)));
+    assert!(matches!(
+        log.position("p", Topic::Status, 0),
+        Err(Error::Closed)
+    ));
+}

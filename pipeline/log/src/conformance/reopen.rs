@@ -1,0 +1,90 @@
+//! What a durable log still knows after it was closed and opened again.
+
+use rollcall_model::Topic;
+
+use super::{BEGIN, Fixture, LAG_MS, Open, RETENTION_MS, TOMBSTONES_MS, keyed, plain};
+use crate::{Append, OffsetRange, Position};
+
+pub(super) fn everything_is_still_there(fixture: Fixture, open: &mut Open<'_>) {
+    let position = Position {
+        group: "p".into(),
+        topic: Topic::Status,
+        partition: 2,
+        next: 42,
+    };
+    let records = vec![
+        keyed(Topic::Connections, "a", "1"),
+        plain(Topic::Events, 1, "e"),
+    ];
+    let offsets = fixture.try_append(Append {
+        records,
+        positions: vec![position],
+    });
+    assert_eq!(offsets.expect("the append is in order"), [0, 0]);
+    let before = (
+        fixture.all(Topic::Connections, 0),
+        fixture.all(Topic::Events, 1),
+    );
+    let fixture = fixture.reopen(open);
+    assert_eq!(
+        (
+            fixture.all(Topic::Connections, 0),
+            fixture.all(Topic::Events, 1)
+        ),
+        before
+    );
+    assert_eq!(fixture.position("p", Topic::Status, 2), Some(42));
+    assert_eq!(fixture.append([keyed(Topic::Connections, "a", "2")]), [1]);
+    let fixture = fixture.reopen(open);
+    assert_eq!(fixture.texts(Topic::Connections), ["0 a=1", "1 a=2"]);
+    assert_eq!(
+        fixture.range(Topic::Events, 0),
+        OffsetRange { start: 0, end: 0 }
+    );
+}
+
+pub(super) fn dates_never_go_back(fixture: Fixture, open: &mut Open<'_>) {
+    fixture.append([plain(Topic::Status, 0, "a")]);
+    fixture.wait(-10_000);
+    let fixture = fixture.reopen(open);
+    fixture.append([plain(Topic::Status, 0, "b")]);
+    assert_eq!(fixture.all(Topic::Status, 0)[1].appended_at, BEGIN);
+}
+
+pub(super) fn offsets_go_on_when_everything_expired(fixture: Fixture, open: &mut Open<'_>) {
+    fixture.append([plain(Topic::Status, 0, "a"), plain(Topic::Status, 0, "b")]);
+    fixture.wait(RETENTION_MS);
+    fixture.maintain();
+    fixture.wait(-RETENTION_MS - 10_000);
+    let fixture = fixture.reopen(open);
+    assert_eq!(
+        fixture.range(Topic::Status, 0),
+        OffsetRange { start: 2, end: 2 }
+    );
+    assert!(fixture.try_read(Topic::Status, 0, 1).is_err());
+    assert_eq!(fixture.append([plain(Topic::Status, 0, "c")]), [2]);
+    assert_eq!(fixture.all(Topic::Status, 0)[0].appended_at, BEGIN);
+}
+
+pub(super) fn cleaning_goes_on(fixture: Fixture, open: &mut Open<'_>) {
+    let row = |key, value| keyed(Topic::Connections, key, value);
+    fixture.append([
+        row("a", "1"),
+        row("b", "1"),
+        row("a", "null"),
+        row("c", "1"),
+    ]);
+    fixture.wait(LAG_MS);
+    fixture.maintain();
+    fixture.wait(TOMBSTONES_MS);
+    let fixture = fixture.reopen(open);
+    fixture.append([row("b", "2"), row("d", "1")]);
+    fixture.wait(TOMBSTONES_MS - 1);
+    fixture.maintain();
+    // Readers had no time to see the tombstone while the log was closed.
+    let texts = ["2 a=null", "3 c=1", "4 b=2", "5 d=1"];
+    assert_eq!(fixture.texts(Topic::Connections), texts);
+    fixture.wait(1);
+    fixture.maintain();
+    assert_eq!(fixture.texts(Topic::Connections), texts[1..]);
+}

@@ -1,0 +1,123 @@
+//! The embedded log: conformance, and what only a disk can do to it.
+
+mod crash;
+mod failure;
+mod format;
+mod maintenance;
+mod random;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rollcall_model::{Millis, Topic};
+use tempfile::TempDir;
+
+use super::*;
+use crate::conformance::{self, Setup, Subject, block_on};
+use crate::{ManualClock, NewRecord};
+
+/// An embedded log under test, with its folder if that goes with it.
+struct Embedded {
+    log: Arc<EmbeddedLog>,
+    _folder: Option<TempDir>,
+}
+
+impl Embedded {
+    fn open(path: &Path, setup: Setup) -> Self {
+        let options = EmbeddedOptions {
+            partitions: setup.partitions,
+            retention: setup.cleaning.retention,
+            compaction_lag: setup.cleaning.compaction_lag,
+            tombstone_retention: setup.cleaning.tombstone_retention,
+            ..manual(path)
+        };
+        let log = EmbeddedLog::open(options, setup.clock).unwrap();
+        Self {
+            log: Arc::new(log),
+            _folder: None,
+        }
+    }
+}
+
+impl Subject for Embedded {
+    fn log(&self) -> Arc<dyn Log> {
+        self.log.clone()
+    }
+
+    fn maintain(&self, now: Millis) {
+        self.log.maintain(now).unwrap();
+    }
+
+    fn close(&self) {
+        self.log.close();
+    }
+}
+
+/// Options of a log that is cleaned by hand.
+fn manual(path: &Path) -> EmbeddedOptions {
+    EmbeddedOptions {
+        maintenance_interval: None,
+        memory_bytes: 8 * 1024 * 1024,
+        ..EmbeddedOptions::new(path)
+    }
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(Millis(1_000_000)))
+}
+
+fn record(topic: Topic, partition: u32, key: &str, value: &str) -> NewRecord {
+    let bytes = |text: &str| Some(Bytes::copy_from_slice(text.as_bytes()));
+    let (key, value) = (bytes(key), bytes(value));
+    NewRecord {
+        topic,
+        partition: Some(partition),
+        key,
+        value,
+        headers: vec![],
+    }
+}
+
+fn append(log: &EmbeddedLog, records: Vec<NewRecord>) -> Result<Vec<u64>, Error> {
+    block_on(log.append(Append {
+        records,
+        positions: vec![],
+    }))
+}
+
+const EVERYTHING: ReadLimit = ReadLimit {
+    records: usize::MAX,
+    bytes: usize::MAX,
+};
+
+/// The values that a partition holds, as text.
+fn values(log: &EmbeddedLog, topic: Topic, partition: u32) -> Vec<String> {
+    let start = log.offsets(topic, partition).unwrap().start;
+    let records = log.read(topic, partition, start, EVERYTHING).unwrap();
+    let text = |record: Stored| String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+    records.into_iter().map(text).collect()
+}
+
+#[test]
+fn conforms() {
+    conformance::check(|setup| {
+        let folder = TempDir::new().unwrap();
+        let log = Embedded::open(folder.path(), setup);
+        Box::new(Embedded {
+            _folder: Some(folder),
+            ..log
+        })
+    });
+}
+
+#[test]
+fn is_durable() {
+    let folder = TempDir::new().unwrap();
+    conformance::check_reopen(|number, setup| {
+        Box::new(Embedded::open(
+            &folder.path().join(number.to_string()),
+            setup,
+        ))
+    });
+}
