@@ -19,7 +19,7 @@ use crate::publish::{Publish, PublishHook, Verdict};
 use crate::sessions::Sessions;
 
 /// First pause before a refused will is handed over again; doubles up to [`WILL_PAUSE_MAX`].
-const WILL_PAUSE: Duration = Duration::from_millis(100);
+const WILL_PAUSE: Duration = Duration::from_millis(20);
 /// Longest pause between two attempts.
 const WILL_PAUSE_MAX: Duration = Duration::from_secs(5);
 const _: () = assert!(WILL_PAUSE.as_millis() <= WILL_PAUSE_MAX.as_millis());
@@ -151,11 +151,10 @@ impl Handler for GateHandler {
                 gate.sessions
                     .disconnected(&session.id.client_id, &session.id);
             }
-            Parameter::MessagePublish(_, from, publish) if from.typ() == FromType::LastWill => {
-                if !gate
-                    .hand_over_will(&from.id, publish_of(&from.id, publish))
-                    .await
-                {
+            Parameter::MessagePublish(_, from, publish) => {
+                let is_will = matches!(from.typ(), FromType::LastWill);
+                let will = || publish_of(&from.id, publish);
+                if is_will && !gate.hand_over_will(&from.id, will()).await {
                     return (false, Some(HookResult::Publish(stale(publish))));
                 }
             }

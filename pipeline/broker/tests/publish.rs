@@ -249,12 +249,19 @@ async fn a_shutdown_waits_for_what_is_in_the_hook() {
     client.publish(&Publish::new("t", "x")).await;
     fixture.next().await;
     let Fixture { broker, hook, .. } = fixture;
-    let mut shutdown = tokio::spawn(broker.shutdown());
-    tokio::select! {
-        biased;
-        _ = &mut shutdown => panic!("shut down over a publish in the hook"),
-        () = tokio::task::yield_now() => hook.release(),
-    }
+    let addr = broker.local_addr();
+    let shutdown = tokio::spawn(broker.shutdown());
+    soon("the end of listening", async {
+        while tokio::net::TcpStream::connect(addr).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(
+        !shutdown.is_finished(),
+        "shut down over a publish in the hook"
+    );
+    hook.release();
     soon("the shutdown", shutdown).await.unwrap();
 }
 

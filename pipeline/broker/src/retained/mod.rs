@@ -79,6 +79,7 @@ impl Retained {
     /// there any more, and that is counted, logged and no error.
     pub(crate) async fn set(&self, topic: &str, message: Option<Message>) -> Result<(), Error> {
         let (done, answer) = oneshot::channel();
+        let message = message.map(Box::new);
         let job = Job::Set {
             topic: topic.to_owned(),
             message,

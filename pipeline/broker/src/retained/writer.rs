@@ -34,7 +34,7 @@ pub(super) enum Job {
         /// The topic.
         topic: String,
         /// The message; `None` clears.
-        message: Option<Message>,
+        message: Option<Box<Message>>,
         /// Told when it is durable.
         done: oneshot::Sender<Result<(), Error>>,
     },
@@ -113,7 +113,7 @@ impl Writer {
                     message,
                     done,
                 } => {
-                    let message = planned.admit(&topic, message).map(Arc::new);
+                    let message = planned.admit(&topic, message).map(Arc::<Message>::from);
                     match &message {
                         Some(message) => batch.put(message_key(&topic), message.encode()),
                         None => batch.delete(message_key(&topic)),
@@ -231,7 +231,7 @@ impl<'a> Plan<'a> {
 
     /// Gives `message` back when there is room for it. Without room the topic's former message goes
     /// too: an old state is worse than none.
-    fn admit(&mut self, topic: &str, message: Option<Message>) -> Option<Message> {
+    fn admit(&mut self, topic: &str, message: Option<Box<Message>>) -> Option<Box<Message>> {
         let before = self.planned.get(topic).copied().unwrap_or_else(|| {
             self.memory
                 .read()

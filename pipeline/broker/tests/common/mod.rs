@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-pub mod raw;
+pub(crate) mod raw;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use rumqttc::v5;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Longest wait for anything that must happen: far above what a loaded machine needs.
-pub const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// Waits for `future`, and fails the test by the name of what did not happen.
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(SOON, future).await {
         Ok(value) => value,
         Err(_) => panic!("{what} did not happen within {SOON:?}"),
@@ -23,7 +23,7 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 /// A hook that tells the test what comes, and answers when the test lets it.
-pub struct GateHook {
+pub(crate) struct GateHook {
     seen: mpsc::UnboundedSender<Publish>,
     permits: Semaphore,
     verdict: watch::Sender<Verdict>,
@@ -41,33 +41,36 @@ impl PublishHook for GateHook {
 
 impl GateHook {
     /// Lets it answer one more publish.
-    pub fn release(&self) {
+    pub(crate) fn release(&self) {
         self.permits.add_permits(1);
     }
 }
 
 /// A broker with its hook.
-pub struct Fixture {
-    pub broker: Broker,
-    pub hook: Arc<GateHook>,
-    pub seen: mpsc::UnboundedReceiver<Publish>,
-    pub folder: Arc<tempfile::TempDir>,
+pub(crate) struct Fixture {
+    pub(crate) broker: Broker,
+    pub(crate) hook: Arc<GateHook>,
+    pub(crate) seen: mpsc::UnboundedReceiver<Publish>,
+    pub(crate) folder: Arc<tempfile::TempDir>,
 }
 
 impl Fixture {
     /// A broker whose hook accepts everything at once.
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let fixture = Self::gated().await;
         fixture.allow(Semaphore::MAX_PERMITS / 2);
         fixture
     }
 
     /// A broker whose hook answers nothing until [`Fixture::allow`].
-    pub async fn gated() -> Self {
+    pub(crate) async fn gated() -> Self {
         Self::start(Arc::new(tempfile::tempdir().unwrap()), |_| {}).await
     }
 
-    pub async fn start(folder: Arc<tempfile::TempDir>, change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) async fn start(
+        folder: Arc<tempfile::TempDir>,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
         let (sender, seen) = mpsc::unbounded_channel();
         let hook = Arc::new(GateHook {
             seen: sender,
@@ -86,24 +89,24 @@ impl Fixture {
     }
 
     /// Lets the hook answer `count` more publishes.
-    pub fn allow(&self, count: usize) {
+    pub(crate) fn allow(&self, count: usize) {
         self.hook.permits.add_permits(count);
     }
 
     /// What the hook answers from now on.
-    pub fn answer(&self, verdict: Verdict) {
+    pub(crate) fn answer(&self, verdict: Verdict) {
         self.hook.verdict.send_replace(verdict);
     }
 
     /// The next publish that reached the hook.
-    pub async fn next(&mut self) -> Publish {
+    pub(crate) async fn next(&mut self) -> Publish {
         soon("a publish in the hook", self.seen.recv())
             .await
             .unwrap()
     }
 
     /// Ends the broker and starts another one on the same folder, accepting everything.
-    pub async fn restart(self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
         let folder = self.folder.clone();
         self.broker.shutdown().await;
         let fixture = Self::start(folder, |_| {}).await;
@@ -111,14 +114,14 @@ impl Fixture {
         fixture
     }
 
-    pub async fn raw(&self, client: &str) -> raw::Client {
+    pub(crate) async fn raw(&self, client: &str) -> raw::Client {
         raw::Client::connect(self.broker.local_addr(), raw::Connect::new(client)).await
     }
 }
 
 /// A subscriber that collects what it is sent (MQTT 5, rumqttc).
-pub struct Subscriber {
-    pub client: v5::AsyncClient,
+pub(crate) struct Subscriber {
+    pub(crate) client: v5::AsyncClient,
     messages: mpsc::UnboundedReceiver<v5::mqttbytes::v5::Publish>,
     subscribed: mpsc::UnboundedReceiver<()>,
     task: tokio::task::JoinHandle<()>,
@@ -126,7 +129,7 @@ pub struct Subscriber {
 
 impl Subscriber {
     /// Connects to `port` and subscribes to `filter` with QoS 1; done when the broker has said so.
-    pub async fn new(port: u16, client: &str, filter: &str) -> Self {
+    pub(crate) async fn new(port: u16, client: &str, filter: &str) -> Self {
         let mut options = v5::MqttOptions::new(client, "127.0.0.1", port);
         options.set_max_packet_size(Some(8 * 1024 * 1024));
         let (client, mut events) = v5::AsyncClient::new(options, 100);
@@ -156,7 +159,7 @@ impl Subscriber {
         subscriber
     }
 
-    pub async fn subscribe(&mut self, filter: &str) {
+    pub(crate) async fn subscribe(&mut self, filter: &str) {
         self.client
             .subscribe(filter, v5::mqttbytes::QoS::AtLeastOnce)
             .await
@@ -165,13 +168,13 @@ impl Subscriber {
     }
 
     /// The next message: topic, payload, retain flag.
-    pub async fn next(&mut self) -> (String, String, bool) {
+    pub(crate) async fn next(&mut self) -> (String, String, bool) {
         let publish = soon("a message", self.messages.recv()).await.unwrap();
         (text(&publish.topic), text(&publish.payload), publish.retain)
     }
 
     /// Whether nothing has come that was not asked for.
-    pub fn is_empty(&mut self) -> bool {
+    pub(crate) fn is_empty(&mut self) -> bool {
         self.messages.try_recv().is_err()
     }
 }

@@ -9,15 +9,15 @@ use tokio::net::TcpStream;
 use super::soon;
 
 /// What a CONNECT says.
-pub struct Connect {
-    pub client: String,
-    pub clean_session: bool,
+pub(crate) struct Connect {
+    pub(crate) client: String,
+    pub(crate) clean_session: bool,
     /// Topic, payload, retain; QoS 1.
-    pub will: Option<(String, Vec<u8>, bool)>,
+    pub(crate) will: Option<(String, Vec<u8>, bool)>,
 }
 
 impl Connect {
-    pub fn new(client: &str) -> Self {
+    pub(crate) fn new(client: &str) -> Self {
         Self {
             client: client.into(),
             clean_session: true,
@@ -25,7 +25,7 @@ impl Connect {
         }
     }
 
-    pub fn with_will(client: &str, topic: &str, payload: &str, retain: bool) -> Self {
+    pub(crate) fn with_will(client: &str, topic: &str, payload: &str, retain: bool) -> Self {
         let will = Some((topic.into(), payload.into(), retain));
         Self {
             will,
@@ -50,18 +50,18 @@ impl Connect {
 
 /// What a PUBLISH says.
 #[derive(Clone)]
-pub struct Publish {
-    pub topic: String,
-    pub payload: Vec<u8>,
-    pub qos: u8,
-    pub retain: bool,
-    pub dup: bool,
-    pub packet_id: u16,
+pub(crate) struct Publish {
+    pub(crate) topic: String,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) qos: u8,
+    pub(crate) retain: bool,
+    pub(crate) dup: bool,
+    pub(crate) packet_id: u16,
 }
 
 impl Publish {
     /// QoS 1, packet id 1.
-    pub fn new(topic: &str, payload: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(topic: &str, payload: impl Into<Vec<u8>>) -> Self {
         Self {
             topic: topic.into(),
             payload: payload.into(),
@@ -84,11 +84,11 @@ impl Publish {
 }
 
 /// A connection.
-pub struct Client(TcpStream);
+pub(crate) struct Client(TcpStream);
 
 impl Client {
     /// Connects and waits for the CONNACK.
-    pub async fn connect(addr: SocketAddr, connect: Connect) -> Self {
+    pub(crate) async fn connect(addr: SocketAddr, connect: Connect) -> Self {
         let mut client = Self(TcpStream::connect(addr).await.unwrap());
         client.0.set_nodelay(true).unwrap();
         client.send(&packet(0x10, &connect.body())).await;
@@ -101,18 +101,18 @@ impl Client {
         client
     }
 
-    pub async fn publish(&mut self, publish: &Publish) {
+    pub(crate) async fn publish(&mut self, publish: &Publish) {
         self.send(&publish.packet()).await;
     }
 
     /// Publishes with QoS 1 and waits for the PUBACK.
-    pub async fn publish_and_wait(&mut self, publish: &Publish) {
+    pub(crate) async fn publish_and_wait(&mut self, publish: &Publish) {
         self.publish(publish).await;
         self.expect(0x40, publish.packet_id).await;
     }
 
     /// Waits for the packet of type and flags `kind` with `packet_id`.
-    pub async fn expect(&mut self, kind: u8, packet_id: u16) {
+    pub(crate) async fn expect(&mut self, kind: u8, packet_id: u16) {
         let (found, body) = self.receive().await.expect("an open connection");
         assert_eq!(
             (found, body.as_slice()),
@@ -121,32 +121,33 @@ impl Client {
     }
 
     /// Sends PUBREL and waits for PUBCOMP.
-    pub async fn release(&mut self, packet_id: u16) {
+    pub(crate) async fn release(&mut self, packet_id: u16) {
         self.send(&packet(0x62, &packet_id.to_be_bytes())).await;
         self.expect(0x70, packet_id).await;
     }
 
     /// Waits until the broker has read everything sent before: it answers packets in order.
-    pub async fn ping(&mut self) {
+    pub(crate) async fn ping(&mut self) {
         self.send(&[0xc0, 0]).await;
         let (kind, _) = self.receive().await.expect("an open connection");
         assert_eq!(kind, 0xd0, "something came before the PINGRESP");
     }
 
     /// Whether nothing can be read now.
-    pub fn is_silent(&self) -> bool {
+    pub(crate) fn is_silent(&self) -> bool {
         let mut byte = [0; 1];
         matches!(self.0.try_read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
     }
 
     /// Waits for the end of the connection; anything that comes before it fails.
-    pub async fn expect_end(&mut self) {
+    pub(crate) async fn expect_end(&mut self) {
         assert_eq!(self.receive().await, None, "a packet instead of the end");
     }
 
-    /// Says goodbye: no will.
-    pub async fn disconnect(mut self) {
+    /// Says goodbye: no will. rmqtt leaves the closing to the client, as MQTT 3.1.1 lets it.
+    pub(crate) async fn disconnect(mut self) {
         self.send(&[0xe0, 0]).await;
+        self.0.shutdown().await.unwrap();
         self.expect_end().await;
     }
 
