@@ -1,0 +1,98 @@
+//! Why the resolver stopped, and why a tenant file is refused.
+
+use std::path::PathBuf;
+
+use rollcall_model::Topic;
+
+/// Why the resolver stopped. Never the fault of a record: those become dead letters.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `tenantless` cannot be read.
+    #[error("resolver cannot read {topic}/{partition}", topic = Topic::Tenantless)]
+    Read {
+        /// Which partition.
+        partition: u32,
+        /// What the log said.
+        #[source]
+        source: rollcall_log::Error,
+    },
+    /// Answers cannot be written; neither they nor their position were.
+    #[error("resolver cannot append answers for {topic}/{partition}", topic = Topic::Tenantless)]
+    Append {
+        /// Which partition of `tenantless`.
+        partition: u32,
+        /// What the log said.
+        #[source]
+        source: rollcall_log::Error,
+    },
+}
+
+/// Why `[tenant]` is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The `static` source needs a file.
+    #[error("[tenant] kind = \"static\" names no file; set [tenant] file")]
+    NoFile,
+    /// The file is missing or broken.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// Why a tenant file is refused. At start this stops the process; later the last good content
+/// stays.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be read.
+    #[error("cannot read the tenant file {}; create it, or correct [tenant] file", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is larger than a tenant file may be.
+    #[error(
+        "tenant file {} has {bytes} bytes, more than {bytes_max}; look tenants up elsewhere",
+        .path.display()
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Bytes found.
+        bytes: u64,
+        /// Bytes allowed.
+        bytes_max: u64,
+    },
+    /// It is not of the deployed shape.
+    #[error(
+        "tenant file {} is broken at line {line}, column {column}; every entry reads \
+         \"client id\": {{\"accountId\": \"…\", \"orgId\": \"…\"}} or {{\"error\": \"…\"}}",
+        .path.display()
+    )]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1; 0 when the line is empty.
+        column: usize,
+        /// What is wrong there.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl FileError {
+    /// The error with its causes on one line, for a log field.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = std::error::Error::source(self);
+        while let Some(error) = next {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            next = error.source();
+        }
+        text
+    }
+}

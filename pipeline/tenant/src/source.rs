@@ -1,0 +1,15 @@
+//! Where tenants are known.
+
+use futures::future::BoxFuture;
+use rollcall_model::ClientId;
+use rollcall_model::event::TenantOutcome;
+
+/// Something that knows whose a client is.
+///
+/// It never fails: what it cannot tell is [`TenantOutcome::Unavailable`], with a cause for the
+/// operator. Nothing of it may be kept across the call: the resolver drops a look-up when it is
+/// told to stop, and asks again at its next start.
+pub trait Source: Send + Sync + 'static {
+    /// Whose is `client`?
+    fn look_up<'a>(&'a self, client: &'a ClientId) -> BoxFuture<'a, TenantOutcome>;
+}

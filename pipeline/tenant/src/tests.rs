@@ -1,0 +1,4 @@
+//! Tests of the sources (`files`) and of the loop (`resolver`).
+
+mod files;
+mod resolver;
