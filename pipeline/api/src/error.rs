@@ -1,0 +1,76 @@
+//! Why the replica stopped, a port does not open, or a section is refused.
+
+use std::net::SocketAddr;
+
+use rollcall_model::Topic;
+
+/// Why the replica stopped. Never the fault of a row: one that does not decode is kept and counted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A changelog cannot be read.
+    #[error("replica cannot read {topic}/{partition}")]
+    Read {
+        /// The changelog.
+        topic: Topic,
+        /// Its partition.
+        partition: u32,
+        /// What the log said.
+        #[source]
+        source: rollcall_log::Error,
+    },
+    /// A row cannot be kept.
+    #[error("replica cannot apply offset {offset} of {topic}/{partition}")]
+    Apply {
+        /// The changelog.
+        topic: Topic,
+        /// Its partition.
+        partition: u32,
+        /// The record.
+        offset: u64,
+        /// What the tables said.
+        #[source]
+        source: rollcall_tables::Error,
+    },
+}
+
+/// Why `[api]` or `[ops]` is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The address can be reached from elsewhere, and the port checks nobody.
+    #[error(
+        "[{section}] listen = \"{listen}\" is not a loopback address, and {danger}; listen on \
+         127.0.0.1, or put a gateway that authenticates in front and set [{section}] \
+         allow_remote = true"
+    )]
+    Remote {
+        /// The section.
+        section: &'static str,
+        /// What could happen.
+        danger: &'static str,
+        /// The address asked for.
+        listen: SocketAddr,
+    },
+}
+
+/// Why a port does not open or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {listen}; choose another address with {setting}")]
+    Bind {
+        /// The address asked for.
+        listen: SocketAddr,
+        /// The flag or key that sets it.
+        setting: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The listener broke.
+    #[error("cannot accept connections")]
+    Accept {
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,109 @@
+//! Who is well: named checks that components register and keep up to date, read by the probes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+
+/// The checks of a process; clones share them.
+#[derive(Clone, Default)]
+pub struct Health(Arc<Mutex<BTreeMap<String, Entry>>>);
+
+/// One component's check; whoever holds it reports.
+pub struct Check {
+    health: Health,
+    name: String,
+}
+
+/// How a component is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum Condition {
+    /// Not working yet.
+    Starting,
+    /// Working.
+    Ready,
+    /// Stopped for good: only a restart or a person helps.
+    Failed {
+        /// Why, for an operator.
+        reason: String,
+    },
+}
+
+struct Entry {
+    condition: Condition,
+    /// Whether it was ever ready: `/startupz` does not go back.
+    has_started: bool,
+}
+
+impl Health {
+    /// Registers a component, which is starting. A name registered again begins anew.
+    pub fn register(&self, name: &str) -> Check {
+        let entry = Entry {
+            condition: Condition::Starting,
+            has_started: false,
+        };
+        self.0.lock().insert(name.to_owned(), entry);
+        Check {
+            health: self.clone(),
+            name: name.to_owned(),
+        }
+    }
+
+    /// Every check by name.
+    pub fn conditions(&self) -> BTreeMap<String, Condition> {
+        let entries = self.0.lock();
+        entries
+            .iter()
+            .map(|(name, entry)| (name.clone(), entry.condition.clone()))
+            .collect()
+    }
+
+    /// Whether every check is ready; false without any, because nothing has been wired yet.
+    pub fn is_ready(&self) -> bool {
+        let entries = self.0.lock();
+        !entries.is_empty()
+            && entries
+                .values()
+                .all(|entry| entry.condition == Condition::Ready)
+    }
+
+    /// Whether no check has failed.
+    pub fn is_alive(&self) -> bool {
+        let failed = |entry: &Entry| matches!(entry.condition, Condition::Failed { .. });
+        !self.0.lock().values().any(failed)
+    }
+
+    /// Whether every check has been ready once.
+    pub fn has_started(&self) -> bool {
+        let entries = self.0.lock();
+        !entries.is_empty() && entries.values().all(|entry| entry.has_started)
+    }
+}
+
+impl Check {
+    /// It works.
+    pub fn ready(&self) {
+        self.set(Condition::Ready);
+    }
+
+    /// It does not work yet, or for the moment.
+    pub fn starting(&self) {
+        self.set(Condition::Starting);
+    }
+
+    /// It stopped for good.
+    pub fn failed(&self, reason: impl Into<String>) {
+        self.set(Condition::Failed {
+            reason: reason.into(),
+        });
+    }
+
+    fn set(&self, condition: Condition) {
+        if let Some(entry) = self.health.0.lock().get_mut(&self.name) {
+            entry.has_started |= condition == Condition::Ready;
+            entry.condition = condition;
+        }
+    }
+}

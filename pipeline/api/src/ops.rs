@@ -1,0 +1,47 @@
+//! The ops port: metrics, probes, and an operator's view of every row and record. Nobody is checked
+//! here, and every organisation's data is shown: see [`crate::OpsConfig::check`].
+
+mod connections;
+mod probes;
+mod records;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use rollcall_log::Log;
+use tokio::sync::watch;
+
+use crate::guard::{REQUEST_TIMEOUT, guard};
+use crate::health::Health;
+use crate::replica::Replica;
+
+/// What the ops port looks at.
+#[derive(Clone)]
+pub struct Ops {
+    /// Where records are read.
+    pub log: Arc<dyn Log>,
+    /// Where rows are read.
+    pub replica: Replica,
+    /// How the components are.
+    pub health: Health,
+    /// What `/metrics` shows.
+    pub prometheus: PrometheusHandle,
+    /// Ends streams of records, which would otherwise hold up a shutdown.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// The ops port's routes.
+pub fn ops(state: Ops) -> Router {
+    let router = Router::new()
+        .route("/metrics", get(probes::metrics))
+        .route("/livez", get(probes::live))
+        .route("/readyz", get(probes::ready))
+        .route("/startupz", get(probes::startup))
+        .route("/ops/connections", get(connections::list))
+        .route("/ops/connections/{id}", get(connections::get))
+        .route("/ops/topics/{topic}/records", get(records::stream))
+        .with_state(state);
+    guard(router, REQUEST_TIMEOUT)
+}

@@ -1,0 +1,186 @@
+//! `/ops/connections`: every row, also tenantless and offline ones, with what happened and what is
+//! due.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use bytes::Bytes;
+use rollcall_model::row::Presence;
+use rollcall_model::{ConnectionRow, TimerKind, Topic};
+use rollcall_schemas::Record;
+use serde_json::{Value, json};
+
+use super::Ops;
+use crate::params::Params;
+use crate::problem::Problem;
+use crate::replica::{PRESENCES, Replica};
+use crate::tail::decoded;
+
+/// Rows per page when the caller does not say, and at most.
+const LIMIT_DEFAULT: usize = 100;
+const LIMIT_MAX: usize = 1_000;
+
+/// Rows looked at for one page; a filter that fits few rows gives short pages and a `next`.
+const EXAMINED_MAX: usize = 20_000;
+
+/// Rows taken under one lock.
+const CHUNK: usize = 500;
+
+/// Deliveries shown with a row.
+const DELIVERIES_MAX: usize = 100;
+
+/// `GET /ops/connections?presence=&org=&after=&limit=` → `{"data": [row, …], "next": client id or
+/// null}`.
+///
+/// By client id. `org=` (empty) is the tenantless. The next page has `after` = `next`.
+pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Json<Value>, Problem> {
+    let params = Params::of(&uri)?.only(&["presence", "org", "after", "limit"])?;
+    let limit = params
+        .number("limit")?
+        .unwrap_or(LIMIT_DEFAULT)
+        .clamp(1, LIMIT_MAX);
+    let filter = Filter {
+        presence: presence(&params)?,
+        org_id: params.get("org"),
+    };
+    let after = params
+        .filled("after")
+        .map(|after| Bytes::copy_from_slice(after.as_bytes()));
+    let found = filter.page(&ops.replica, after, limit);
+    let (rows, next) = found.map_err(|error| Problem::internal(&error))?;
+    let data: Vec<_> = rows
+        .iter()
+        .map(|value| decoded(Topic::Connections, value))
+        .collect();
+    let next = next.map(|key| String::from_utf8_lossy(&key).into_owned());
+    Ok(Json(json!({ "data": data, "next": next })))
+}
+
+/// `GET /ops/connections/{id}` → `{"row", "cause", "due", "deliveries"}`.
+pub(super) async fn get(
+    State(ops): State<Ops>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
+    let value = ops
+        .replica
+        .get(id.as_bytes())
+        .map_err(|error| Problem::internal(&error))?;
+    let Some(value) = value else {
+        return Err(Problem::not_found(format!(
+            "there is no row of client `{id}`"
+        )));
+    };
+    let deliveries = ops.replica.deliveries(id.as_bytes(), DELIVERIES_MAX);
+    let deliveries = deliveries.map_err(|error| Problem::internal(&error))?;
+    let deliveries: Vec<_> = deliveries
+        .iter()
+        .map(|row| decoded(Topic::Outbox, row))
+        .collect();
+    let row = ConnectionRow::decode(&value).ok();
+    Ok(Json(json!({
+        "row": decoded(Topic::Connections, &value),
+        "cause": row.as_ref().map(|row| row.session.cause.to_string()),
+        "due": row.as_ref().map(due),
+        "deliveries": deliveries,
+    })))
+}
+
+/// When the row's next timer fires and, where the row tells, which one it is.
+fn due(row: &ConnectionRow) -> Value {
+    let Some(due_at) = row.due_at else {
+        return Value::Null;
+    };
+    json!({ "at": due_at.0, "timer": timer(row).map(TimerKind::as_str) })
+}
+
+/// Which timer is next, as far as a row tells: where the policy counts the silence of a dialect that
+/// may be silent, an inactivity timer is taken for the one behind it. The fold knows for certain.
+fn timer(row: &ConnectionRow) -> Option<TimerKind> {
+    if row.presence == Presence::Offline {
+        return Some(TimerKind::Retention);
+    }
+    if let Some(lookup) = &row.lookup {
+        return (Some(lookup.due_at) == row.due_at).then_some(TimerKind::LookupTimeout);
+    }
+    if row.presence != Presence::Online || row.dialect.has_keep_alive_traffic() {
+        return None;
+    }
+    Some(if row.org_id.is_empty() {
+        TimerKind::TenantRetry
+    } else {
+        TimerKind::Refresh
+    })
+}
+
+/// Which rows are wanted.
+struct Filter<'a> {
+    presence: Option<Presence>,
+    org_id: Option<&'a str>,
+}
+
+impl Filter<'_> {
+    /// At most `limit` rows after `after`, and where to go on if there is more.
+    fn page(
+        &self,
+        replica: &Replica,
+        mut after: Option<Bytes>,
+        limit: usize,
+    ) -> Result<(Vec<Bytes>, Option<Bytes>), rollcall_tables::Error> {
+        let mut found = Vec::new();
+        let mut last_found = None;
+        for _ in 0..EXAMINED_MAX / CHUNK {
+            let rows = match self.org_id {
+                Some(org_id) if !org_id.is_empty() => {
+                    replica.scan_org(org_id, after.as_deref(), CHUNK)?
+                }
+                _ => replica.scan(after.as_deref(), CHUNK)?,
+            };
+            let is_last = rows.len() < CHUNK;
+            for (key, value) in rows {
+                if self.fits(&value) {
+                    if found.len() == limit {
+                        return Ok((found, last_found));
+                    }
+                    found.push(value);
+                    last_found = Some(key.clone());
+                }
+                after = Some(key);
+            }
+            if is_last {
+                return Ok((found, None));
+            }
+        }
+        Ok((found, after))
+    }
+
+    /// A row that does not decode fits when nothing is asked of it.
+    fn fits(&self, value: &Bytes) -> bool {
+        if self.presence.is_none() && self.org_id.is_none() {
+            return true;
+        }
+        let Ok(row) = ConnectionRow::decode(value) else {
+            return false;
+        };
+        self.presence
+            .is_none_or(|presence| presence == row.presence)
+            && self.org_id.is_none_or(|org_id| org_id == row.org_id)
+    }
+}
+
+fn presence(params: &Params) -> Result<Option<Presence>, Problem> {
+    let Some(name) = params.filled("presence") else {
+        return Ok(None);
+    };
+    let found = PRESENCES
+        .into_iter()
+        .find(|presence| presence.as_str() == name);
+    if found.is_none() {
+        let known = PRESENCES.map(Presence::as_str).join(", ");
+        return Err(Problem::invalid(format!(
+            "presence: `{name}` is none of {known}"
+        )));
+    }
+    Ok(found)
+}

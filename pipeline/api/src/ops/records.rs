@@ -1,0 +1,113 @@
+//! `/ops/topics/{topic}/records`: decoded records as a stream of JSON lines.
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{Uri, header};
+use axum::response::{IntoResponse, Response};
+use futures::stream::try_unfold;
+use rollcall_log::Error;
+use rollcall_model::Topic;
+use tokio::sync::watch;
+
+use super::Ops;
+use crate::params::Params;
+use crate::problem::Problem;
+use crate::serve::stopped;
+use crate::tail::{Line, Start, Tail};
+
+/// Bytes of lines after which a chunk is sent.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// `GET /ops/topics/{topic}/records?from=beginning|end&count=N`, one JSON line per record.
+///
+/// `from` is `end` when it is not given; without `count` the stream ends with the caller or the
+/// process. With `until=end` it ends with the last record that is there, whatever `count` says.
+pub(super) async fn stream(
+    State(ops): State<Ops>,
+    path: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let Path(name) = path.map_err(|error| Problem::invalid(error.body_text()))?;
+    let Some(topic) = Topic::from_name(&name) else {
+        let known = Topic::ALL.map(Topic::as_str).join(", ");
+        return Err(Problem::not_found(format!(
+            "there is no topic `{name}`; there are {known}"
+        )));
+    };
+    let params = Params::of(&uri)?.only(&["from", "count", "until"])?;
+    let from = params.filled("from").unwrap_or("end");
+    let Some(start) = Start::parse(from) else {
+        return Err(Problem::invalid(format!(
+            "from: `{from}` is neither beginning nor end"
+        )));
+    };
+    let ends_there = match params.filled("until") {
+        None => false,
+        Some("end") => true,
+        Some(until) => {
+            return Err(Problem::invalid(format!("until: `{until}` is not end")));
+        }
+    };
+    let left = params.number("count")?.unwrap_or(usize::MAX);
+    let tail = Tail::open(ops.log.clone(), topic, start);
+    let tail = tail.map_err(|error| Problem::internal(&error))?;
+    let lines = Lines {
+        tail,
+        left,
+        ends_there,
+        stop: ops.stop.clone(),
+    };
+    let body = Body::from_stream(try_unfold(lines, |mut lines| async move {
+        let chunk = lines.chunk().await.inspect_err(|error| {
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "Stream of records broke."
+            );
+        })?;
+        Ok::<_, Error>(chunk.map(|chunk| (chunk, lines)))
+    }));
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+/// A tail that ends.
+struct Lines {
+    tail: Tail,
+    /// Lines still wanted.
+    left: usize,
+    /// Whether the end of what is there is the end of the stream.
+    ends_there: bool,
+    stop: watch::Receiver<bool>,
+}
+
+impl Lines {
+    /// The next lines, as soon as there is one; `None` when the stream ends.
+    async fn chunk(&mut self) -> Result<Option<String>, Error> {
+        loop {
+            let chunk = self.pull()?;
+            if !chunk.is_empty() {
+                return Ok(Some(chunk));
+            }
+            if self.left == 0 || self.ends_there || *self.stop.borrow() {
+                return Ok(None);
+            }
+            tokio::select! {
+                () = stopped(&mut self.stop) => return Ok(None),
+                can_grow = self.tail.wait() => if !can_grow { return Ok(None) },
+            }
+        }
+    }
+
+    /// Lines that are there, at most about a chunk.
+    fn pull(&mut self) -> Result<String, Error> {
+        let mut chunk = String::new();
+        while self.left > 0 && chunk.len() < CHUNK_BYTES {
+            let Some(entry) = self.tail.pull()? else {
+                break;
+            };
+            chunk.push_str(&Line::of(&entry).to_ndjson());
+            self.left -= 1;
+        }
+        Ok(chunk)
+    }
+}

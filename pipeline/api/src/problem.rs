@@ -1,0 +1,70 @@
+//! An error as the caller sees it: RFC 9457, with the members that the deployed system has.
+//!
+//! Shape: `{"type": "about:blank", "title": …, "status": …, "detail": …}`; clients of the deployed
+//! API read `title`, `status` and `detail`.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// What went wrong, for the caller. What an operator must know besides is logged where it is made.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    title: &'static str,
+    detail: String,
+}
+
+impl Problem {
+    /// A problem with a title that stays the same for all of its kind.
+    pub(crate) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            title,
+            detail: detail.into(),
+        }
+    }
+
+    /// A parameter is wrong.
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Invalid request", detail)
+    }
+
+    /// There is no such thing.
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Not found", detail)
+    }
+
+    /// Too early to answer.
+    pub(crate) fn starting() -> Self {
+        let detail = "the replica has not caught up with the changelog yet; try again in a second";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Starting", detail)
+    }
+
+    /// Our own fault: `error` is for the log, the caller learns that it was not him.
+    pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error, "Request failed.");
+        let detail = "the request could not be answered; the log of rollcall says why";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        let kind = HeaderValue::from_static("application/problem+json");
+        let kind = [(header::CONTENT_TYPE, kind)];
+        let mut response = (self.status, kind, body.to_string()).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

@@ -1,0 +1,13 @@
+//! Tests on the in-memory log: rows go in as encoded changelog records, answers come out of the
+//! routers.
+
+mod identity;
+mod operator;
+mod paging;
+mod probes;
+mod public;
+mod records;
+mod replica;
+mod small;
+mod support;
+mod tail;

@@ -1,0 +1,104 @@
+//! Probes and metrics.
+
+use axum::Router;
+use axum::http::StatusCode;
+use serde_json::json;
+
+use super::support::{Bench, get, row};
+use crate::metrics::builder;
+use crate::{Health, Ops, ops};
+
+pub(super) fn state(bench: &Bench) -> Ops {
+    Ops {
+        log: bench.log.clone(),
+        replica: bench.replica.clone(),
+        health: Health::default(),
+        prometheus: builder().unwrap().build_recorder().handle(),
+        stop: bench.stop.subscribe(),
+    }
+}
+
+pub(super) fn router(bench: &Bench) -> Router {
+    ops(state(bench))
+}
+
+/// Statuses of `/livez`, `/readyz` and `/startupz`.
+async fn probe(router: &Router) -> [u16; 3] {
+    let mut statuses = [0; 3];
+    for (status, path) in statuses.iter_mut().zip(["/livez", "/readyz", "/startupz"]) {
+        *status = get(router, path).await.status.as_u16();
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn probes_follow_the_checks() {
+    let bench = Bench::with(&[]).await;
+    let state = state(&bench);
+    let router = ops(state.clone());
+    assert_eq!(
+        probe(&router).await,
+        [200, 503, 503],
+        "nothing is wired yet"
+    );
+    let resolver = state.health.register("resolver");
+    let processor = state.health.register("processor/0");
+    resolver.ready();
+    assert_eq!(probe(&router).await, [200, 503, 503]);
+    processor.ready();
+    assert_eq!(probe(&router).await, [200, 200, 200]);
+    processor.starting();
+    assert_eq!(probe(&router).await, [200, 503, 200]);
+    resolver.failed("log is full");
+    assert_eq!(probe(&router).await, [503, 503, 200]);
+}
+
+#[tokio::test]
+async fn readiness_says_who_is_not_ready_and_how_far_the_replica_is() {
+    let bench = Bench::with(&[row("c-1", "10000")]).await;
+    let state = state(&bench);
+    state.health.register("resolver").failed("log is full");
+    let answer = get(&ops(state), "/readyz").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        answer.json(),
+        json!({
+            "status": "failed",
+            "checks": { "resolver": { "state": "failed", "reason": "log is full" } },
+            "replica": { "ready": true, "lag_records": 0 },
+        })
+    );
+}
+
+#[tokio::test]
+async fn metrics_count_rows_and_requests_by_route() {
+    let recorder = builder().unwrap().build_recorder();
+    let handle = recorder.handle();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    crate::metrics::describe();
+    let bench = Bench::with(&[row("c-1", "10000"), row("c-2", "")]).await;
+    let router = ops(Ops {
+        prometheus: handle,
+        ..state(&bench)
+    });
+    get(&router, "/ops/connections/c-1").await;
+    get(&router, "/ops/connections/c-9").await;
+    get(&router, "/secret/path").await;
+    let answer = get(&router, "/metrics").await;
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    let route = r#"route="/ops/connections/{id}""#;
+    for line in [
+        r#"rollcall_connections{presence="online"} 2"#.to_owned(),
+        r#"rollcall_replica_lag_records{topic="connections"} 0"#.to_owned(),
+        format!(r#"rollcall_api_requests_total{{{route},status="200"}} 1"#),
+        format!(r#"rollcall_api_requests_total{{{route},status="404"}} 1"#),
+        r#"rollcall_api_requests_total{route="other",status="404"} 1"#.to_owned(),
+        format!(r#"rollcall_api_request_duration_seconds_bucket{{{route},le="+Inf"}} 2"#),
+    ] {
+        assert!(text.contains(&line), "`{line}` is not in:\n{text}");
+    }
+    assert!(
+        !text.contains("c-9") && !text.contains("secret"),
+        "labels are bounded"
+    );
+}
