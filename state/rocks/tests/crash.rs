@@ -5,6 +5,11 @@
 //! when its small write buffers are full), and is killed in the midst of it, several times over the
 //! same store.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy takes only #[test] functions for tests"
+)]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
