@@ -94,7 +94,7 @@ impl System {
             server.stop().await;
         }
         self.store.close().context("cannot flush the tables")?;
-        self.log.close().await.context("cannot close the log")?;
+        self.log.close();
         Ok(())
     }
 }
