@@ -1,6 +1,6 @@
 //! Framed bytes to wire types and back: by the writer's schema, bounded, and to the last byte.
 //!
-//! The codec is serde_avro_fast (docs/decisions/0001-avro-codec.md): no value tree, texts borrowed
+//! The codec is serde_avro_fast (docs/decisions/0005-avro-codec.md): no value tree, texts borrowed
 //! both ways.
 
 use std::io::BufRead;
@@ -20,8 +20,8 @@ use crate::registry::{Subject, Writer, subject_of};
 /// the bytes.
 const ELEMENTS_MAX: usize = 256 * 1024;
 
-/// A buffer for the mean row without growing (docs/decisions/0001-avro-codec.md has the sizes).
-const BODY_BYTES_USUAL: usize = 768;
+/// Room for a usual row without growing: that of a real host has 886 bytes (docs/decisions/0005).
+const BODY_BYTES_USUAL: usize = 1024;
 
 /// The framed encoding of a wire value with today's schema of `subject`.
 pub(crate) fn encode<W: Serialize>(wire: &W, subject: Subject) -> Vec<u8> {

@@ -166,7 +166,7 @@ fn refused<R: Record + std::fmt::Debug>(sample: Vec<u8>, rest: &[&[u8]]) -> Stri
 }
 
 #[test]
-fn a_length_that_claims_more_than_there_is_allocates_nothing() {
+fn a_length_that_claims_more_than_there_is_is_refused() {
     let row = sample(Subject::ConnectionRow, &noise()).bytes;
     for claim in [1 << 40, i64::MAX, -1, i64::MIN] {
         refused::<ConnectionRow>(row.clone(), &[&long(0), &long(claim), b"abc"]);
@@ -176,7 +176,7 @@ fn a_length_that_claims_more_than_there_is_allocates_nothing() {
 }
 
 #[test]
-fn an_array_that_claims_more_than_there_is_allocates_nothing() {
+fn an_array_that_claims_more_than_there_is_is_refused() {
     let ingress = sample(Subject::Ingress, &noise()).bytes;
     // kind, dialect, mqtt_topic, payload, qos, retain, dup: then the array of user properties.
     let before: &[u8] = &[0, 0, 0, 0, 0, 0, 0];
