@@ -1,5 +1,7 @@
 //! Retained messages: replayed in full, and there after a restart and after SIGKILL.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod common;
 
 use std::collections::BTreeMap;

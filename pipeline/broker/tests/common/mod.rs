@@ -1,6 +1,7 @@
 //! What the broker's tests share: a hook with a gate, and clients.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 pub(crate) mod raw;
 
