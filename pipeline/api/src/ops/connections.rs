@@ -95,8 +95,8 @@ fn due(row: &ConnectionRow) -> Value {
     json!({ "at": due_at.0, "timer": timer(row).map(TimerKind::as_str) })
 }
 
-/// Which timer is next, as far as a row tells: where the policy counts the silence of a dialect that
-/// may be silent, an inactivity timer is taken for the one behind it. The fold knows for certain.
+/// Which timer is next, as far as a row tells: where the policy counts the silence of a dialect
+/// that may be silent, an inactivity timer is taken for the one behind it. The fold knows.
 fn timer(row: &ConnectionRow) -> Option<TimerKind> {
     if row.presence == Presence::Offline {
         return Some(TimerKind::Retention);

@@ -1,9 +1,13 @@
 //! The replica: catching up, following, tombstones, moves between tenants, rows that do not decode.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use rollcall_log::{Append, Log, ManualClock, MemoryLog};
+use futures::future::BoxFuture;
+use rollcall_log::{
+    Append, Error as LogError, Log, ManualClock, MemoryLog, OffsetRange, ReadLimit, Stored,
+};
 use rollcall_model::row::Presence;
 use rollcall_model::{ConnectionRow, Topic};
 use rollcall_schemas::Record;
@@ -166,6 +170,89 @@ async fn it_stops_when_told_and_fails_when_the_log_is_closed() {
         follower.run(stopping).await,
         Err(Error::Read { partition: 0, .. })
     ));
+}
+
+/// A log whose records before `start` are gone.
+struct Cut {
+    log: MemoryLog,
+    start: AtomicU64,
+}
+
+impl Log for Cut {
+    fn partitions(&self, topic: Topic) -> u32 {
+        self.log.partitions(topic)
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Vec<u64>, LogError>> {
+        self.log.append(append)
+    }
+
+    fn read(
+        &self,
+        topic: Topic,
+        partition: u32,
+        from: u64,
+        limit: ReadLimit,
+    ) -> Result<Vec<Stored>, LogError> {
+        let start = self.start.load(Ordering::SeqCst);
+        if from < start {
+            return Err(LogError::OutOfRange {
+                topic,
+                partition,
+                from,
+                start,
+            });
+        }
+        self.log.read(topic, partition, from, limit)
+    }
+
+    fn offsets(&self, topic: Topic, partition: u32) -> Result<OffsetRange, LogError> {
+        let OffsetRange { start, end } = self.log.offsets(topic, partition)?;
+        let start = start.max(self.start.load(Ordering::SeqCst)).min(end);
+        Ok(OffsetRange { start, end })
+    }
+
+    fn position(&self, group: &str, topic: Topic, partition: u32) -> Result<Option<u64>, LogError> {
+        self.log.position(group, topic, partition)
+    }
+
+    fn appended(&self) -> watch::Receiver<u64> {
+        self.log.appended()
+    }
+}
+
+#[tokio::test]
+async fn an_overtaken_replica_forgets_everything_and_begins_anew() {
+    let log = MemoryLog::new(1, Arc::new(ManualClock::at(NOW)));
+    let log = Arc::new(Cut {
+        log,
+        start: AtomicU64::new(0),
+    });
+    let put = |clients: [&str; 2]| {
+        let records = clients
+            .map(|client| changelog(&row(client, "10000")))
+            .to_vec();
+        log.append(Append {
+            records,
+            positions: Vec::new(),
+        })
+    };
+    put(["c-1", "c-2"]).await.unwrap();
+    let (replica, follower) = Replica::new(log.clone());
+    let mut changed = replica.changed();
+    let (_stop, stopping) = watch::channel(false);
+    tokio::spawn(follower.run(stopping));
+    while !replica.is_ready() {
+        changed.changed().await.unwrap();
+    }
+    assert_eq!(total(&replica, "10000"), 2);
+    log.start.store(3, Ordering::SeqCst);
+    put(["c-3", "c-4"]).await.unwrap();
+    while replica.get(b"c-4").unwrap().is_none() || !replica.is_ready() {
+        changed.changed().await.unwrap();
+    }
+    assert_eq!(total(&replica, "10000"), 1);
+    assert_eq!(counts(&replica), [1, 0, 0, 0]);
 }
 
 #[tokio::test]

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, pending, ready};
-use rollcall_log::{Append, Log, ManualClock, MemoryLog, NewRecord, ReadLimit, Stored};
+use rollcall_log::{Append, Cleaning, Log, ManualClock, MemoryLog, NewRecord, ReadLimit, Stored};
 use rollcall_model::event::{AnswerSource, TenantAnswer, TenantOutcome};
 use rollcall_model::row::LookupWhy;
 use rollcall_model::{
@@ -48,9 +49,14 @@ struct Running {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(Cleaning::default())
+    }
+
+    fn with(cleaning: Cleaning) -> Self {
         let clock = Arc::new(ManualClock::at(NOW));
+        let log = MemoryLog::with_cleaning(PARTITIONS, clock.clone(), cleaning);
         Self {
-            log: Arc::new(MemoryLog::new(PARTITIONS, clock.clone())),
+            log: Arc::new(log),
             clock,
         }
     }
@@ -103,7 +109,8 @@ impl Bench {
             bytes: 1 << 30,
         };
         let read = |partition| {
-            let records = self.log.read(topic, partition, 0, limit).unwrap();
+            let first = self.log.offsets(topic, partition).unwrap().start;
+            let records = self.log.read(topic, partition, first, limit).unwrap();
             records.into_iter().map(move |record| (partition, record))
         };
         (0..PARTITIONS).flat_map(read).collect()
@@ -236,6 +243,27 @@ async fn a_stop_in_the_middle_of_a_batch_neither_loses_nor_repeats_an_answer() {
         let end = bench.log.offsets(Topic::Tenantless, partition).unwrap().end;
         assert_eq!(position.unwrap_or(0), end);
     }
+}
+
+#[tokio::test]
+async fn look_ups_that_retention_took_are_skipped() {
+    let bench = Bench::with(Cleaning {
+        retention: Some(Duration::from_secs(1)),
+        ..Cleaning::default()
+    });
+    bench.ask(0..10).await;
+    let running = bench.start(usize::MAX);
+    bench.wait_for(Topic::Tenants, 10).await;
+    running.stop().await;
+    bench.ask(10..20).await;
+    bench.clock.advance(2_000);
+    bench.ask(20..30).await;
+    bench.log.maintain(NOW + 2_000).unwrap();
+    assert!(bench.all(Topic::Tenants).is_empty(), "old answers left too");
+    let running = bench.start(usize::MAX);
+    bench.wait_for(Topic::Tenants, 10).await;
+    running.stop().await;
+    assert_eq!(bench.answered(), expected(20..30));
 }
 
 #[tokio::test]
