@@ -1,5 +1,5 @@
-//! The broker by itself, for tests that kill it: accepts every publish, prints where it listens, runs
-//! until it is killed.
+//! The broker by itself, for tests that kill it: accepts every publish, prints where it listens,
+//! runs until it is killed.
 //!
 //! Use: `rollcall-broker-alone DATA_DIR`.
 

@@ -1,5 +1,5 @@
-//! A bare MQTT 3.1.1 client: sends exactly the packets it is told to, so that a test decides about DUP,
-//! RETAIN, packet ids, and when the connection breaks.
+//! A bare MQTT 3.1.1 client: sends exactly the packets it is told to, so that a test decides about
+//! DUP, RETAIN, packet ids, and when the connection breaks.
 
 use std::net::SocketAddr;
 
@@ -135,8 +135,10 @@ impl Client {
 
     /// Whether nothing can be read now.
     pub(crate) fn is_silent(&self) -> bool {
-        let mut byte = [0; 1];
-        matches!(self.0.try_read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+        let nothing = std::io::ErrorKind::WouldBlock;
+        self.0
+            .try_read(&mut [0; 1])
+            .is_err_and(|error| error.kind() == nothing)
     }
 
     /// Waits for the end of the connection; anything that comes before it fails.
