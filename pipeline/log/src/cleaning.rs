@@ -1,4 +1,5 @@
-//! How old records leave: by age from some topics, superseded by key from the others (DESIGN.md section 3).
+//! How old records leave: by age from some topics, superseded by key from the others (DESIGN.md
+//! section 3).
 //!
 //! Only the rules; who walks over the records is `memory` or `embedded`.
 
@@ -13,14 +14,14 @@ pub struct Cleaning {
     pub retention: Option<Duration>,
     /// A record of a compacted topic neither goes nor makes older ones go before it is this old.
     pub compaction_lag: Duration,
-    /// A tombstone stays this long, so that readers which saw the value learn that it is gone. Time in which
-    /// the log was closed does not count: nobody could read.
+    /// A tombstone stays this long, so that readers which saw the value learn that it is gone. Time
+    /// in which the log was closed does not count: nobody could read.
     pub tombstone_retention: Duration,
 }
 
 impl Default for Cleaning {
-    /// Nothing leaves by age; compaction after a minute; tombstones stay for an hour, which is far more than
-    /// a reader in the same process ever lags.
+    /// Nothing leaves by age; compaction after a minute; tombstones stay for an hour, which is far
+    /// more than a reader in the same process ever lags.
     fn default() -> Self {
         Self {
             retention: None,
@@ -69,8 +70,8 @@ pub(crate) struct Facts {
 impl Horizons {
     /// Whether compaction keeps a record at or before [`Horizons::compacted`].
     ///
-    /// `last` is the newest offset of its key that is old enough to be compacted, as far as it is known;
-    /// `end` the partition's. The newest record of a partition always stays.
+    /// `last` is the newest offset of its key that is old enough to be compacted, as far as it is
+    /// known; `end` the partition's. The newest record of a partition always stays.
     pub(crate) fn keeps(&self, facts: Facts, last: Option<u64>, end: u64) -> bool {
         let is_superseded = last.is_some_and(|last| facts.offset < last);
         let is_gone = facts.is_tombstone

@@ -1,7 +1,8 @@
 //! One suite for every implementation of [`Log`]: whoever passes it answers like the others.
 //!
-//! Each question is a script on a fresh log with its answers written out: `append`, `read`, `clean`. The suite
-//! reports by panicking, as tests do, and is part of the crate so that implementations elsewhere can run it.
+//! Each question is a script on a fresh log with its answers written out: `append`, `read`,
+//! `clean`. The suite reports by panicking, as tests do, and is part of the crate so that
+//! implementations elsewhere can run it.
 
 mod append;
 mod clean;
@@ -77,8 +78,8 @@ pub fn check(mut make: impl FnMut(Setup) -> Box<dyn Subject>) {
     }
 }
 
-/// Runs the scripts of durable logs. `open` opens the log of that number, which is a new one when the number
-/// is; before it is asked for the same one again, the one that it gave has been dropped.
+/// Runs the scripts of durable logs. `open` opens the log of that number, which is a new one when
+/// the number is; before it is asked for the same one again, the one that it gave has been dropped.
 ///
 /// # Panics
 /// When an answer is not the expected one.

@@ -1,8 +1,9 @@
 //! The log on one node's disk, in RocksDB: `rollcall dev` and the edge need nothing but this.
 //!
-//! An append is encoded by its caller (`values`, `keys`), waits in a bounded queue (`queue`) and is written
-//! by one thread together with everything else that waits (`writer`). Cleaning runs beside it
-//! (`maintenance`). Reads go to the database directly, up to the end that the writer has made visible.
+//! An append is encoded by its caller (`values`, `keys`), waits in a bounded queue (`queue`) and is
+//! written by one thread together with everything else that waits (`writer`). Cleaning runs beside
+//! it (`maintenance`). Reads go to the database directly, up to the end that the writer has made
+//! visible.
 
 mod keys;
 mod maintenance;
@@ -27,7 +28,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use options::EmbeddedOptions;
 
-use self::maintenance::{Ending, Thoroughness};
+use self::maintenance::{Ending, KEYS_BYTES_MAX, Thoroughness};
 use self::queue::{Encoded, Job, Queue};
 use self::store::{Disk, Loaded, Positions, Store};
 use self::values::Compacted;
@@ -37,8 +38,8 @@ use crate::{Cleaning, Clock, Error, Log, placement};
 
 /// A log on one node's disk. One process may have it open for writing.
 ///
-/// A failed write stops all writing until the log is opened again ([`Error::Stopped`]): whether that append
-/// is on the disk is not known before. Reading goes on.
+/// A failed write stops all writing until the log is opened again ([`Error::Stopped`]): whether
+/// that append is on the disk is not known before. Reading goes on.
 pub struct EmbeddedLog {
     shared: Arc<Shared>,
     is_read_only: bool,
@@ -74,9 +75,9 @@ struct State {
 impl EmbeddedLog {
     /// Opens the log, or makes it. Blocks for as long as RocksDB needs to replay its own log.
     ///
-    /// Errors: [`Error::InUse`] when another process has it open for writing; [`Error::Missing`] when there
-    /// is nothing to read and `read_only`; [`Error::Format`]; [`Error::Partitions`]; [`Error::Damaged`];
-    /// [`Error::Store`].
+    /// Errors: [`Error::InUse`] when another process has it open for writing; [`Error::Missing`]
+    /// when there is nothing to read and `read_only`; [`Error::Format`]; [`Error::Partitions`];
+    /// [`Error::Damaged`]; [`Error::Store`].
     pub fn open(options: EmbeddedOptions, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         Self::open_on(options, clock, |store| store.db.clone())
     }
@@ -148,11 +149,11 @@ impl EmbeddedLog {
     pub fn maintain(&self, now: Millis) -> Result<(), Error> {
         self.check_open()?;
         self.check_writable()?;
-        maintenance::clean(&self.shared, now, Thoroughness::Always)
+        maintenance::clean(&self.shared, now, Thoroughness::Always, KEYS_BYTES_MAX)
     }
 
-    /// Takes no more calls; appends that wait are done, then the threads end. The files are let go with the
-    /// last value. Blocks for one write or so; calling it again does nothing.
+    /// Takes no more calls; appends that wait are done, then the threads end. The files are let go
+    /// with the last value. Blocks for one write or so; calling it again does nothing.
     pub fn close(&self) {
         if self.shared.is_closed.swap(true, Ordering::SeqCst) {
             return;
@@ -226,7 +227,8 @@ impl Log for EmbeddedLog {
     }
 
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Vec<u64>, Error>> {
-        // In the queue when the call returns: calls keep their order, whatever becomes of the future.
+        // In the queue when the call returns: calls keep their order, whatever becomes of the
+        // future.
         match self.enqueue(append) {
             Ok(answer) => async move { answer.await.unwrap_or(Err(Error::Closed)) }.boxed(),
             Err(error) => ready(Err(error)).boxed(),
@@ -267,7 +269,8 @@ impl Log for EmbeddedLog {
             .shared
             .store
             .read((topic, partition), (from, end), limit)?;
-        // Retention may have overtaken the reading; a hole at the beginning must not pass for an answer.
+        // Retention may have overtaken the reading; a hole at the beginning must not pass for an
+        // answer.
         check(range()?.start)?;
         Ok(records)
     }

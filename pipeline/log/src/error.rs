@@ -116,7 +116,8 @@ pub enum Error {
         /// Bytes allowed.
         bytes_max: usize,
     },
-    /// A record without key for a compacted topic: nothing could ever supersede it. Nothing was appended.
+    /// A record without key for a compacted topic: nothing could ever supersede it. Nothing was
+    /// appended.
     #[error("record for the compacted topic {topic} has no key")]
     NoKey {
         /// Where it should have gone.

@@ -1,4 +1,5 @@
-//! What every partition of every topic holds, in numbers: both homes of the log count in the same way.
+//! What every partition of every topic holds, in numbers: both homes of the log count in the same
+//! way.
 
 use rollcall_model::{Millis, Topic};
 

@@ -1,7 +1,8 @@
-//! The log: topics, partitions, offsets, atomic appends. The truth of which everything else is a cache.
+//! The log: topics, partitions, offsets, atomic appends. The truth of which everything else is a
+//! cache.
 //!
-//! One trait, three homes: in memory (simulator, tests), embedded on RocksDB (`rollcall dev`, the edge), and
-//! Kafka (a later crate). `conformance` is the suite that all of them pass.
+//! One trait, three homes: in memory (simulator, tests), embedded on RocksDB (`rollcall dev`, the
+//! edge), and Kafka (a later crate). `conformance` is the suite that all of them pass.
 
 mod cleaning;
 mod clock;
@@ -31,15 +32,16 @@ pub trait Log: Send + Sync + 'static {
     /// How many partitions `topic` has.
     fn partitions(&self, topic: Topic) -> u32;
 
-    /// Appends records and positions as one: all of it is durable and visible when the future is done, or
-    /// nothing ever is. Gives the offset of each record, in order. Appends of one caller that waits for
-    /// nothing still happen in the order of the calls.
+    /// Appends records and positions as one: all of it is durable and visible when the future is
+    /// done, or nothing ever is. Gives the offset of each record, in order. Appends of one caller
+    /// that waits for nothing still happen in the order of the calls.
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Vec<u64>, Error>>;
 
-    /// Records from offset `from` on, in offset order (a compacted topic has gaps); empty at the end.
+    /// Records from offset `from` on, in offset order (a compacted topic has gaps); empty at the
+    /// end.
     ///
-    /// Errors: [`Error::OutOfRange`] when `from` lies before the first offset kept. Gives at least one record
-    /// when there is one, however small `limit.bytes` is.
+    /// Errors: [`Error::OutOfRange`] when `from` lies before the first offset kept. Gives at least
+    /// one record when there is one, however small `limit.bytes` is.
     fn read(
         &self,
         topic: Topic,

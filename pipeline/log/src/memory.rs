@@ -1,7 +1,9 @@
-//! The log in memory: for tests and the simulator. Same answers as the embedded one, gone with its value.
+//! The log in memory: for tests and the simulator. Same answers as the embedded one, gone with its
+//! value.
 //!
-//! Nothing here waits: an append has happened when the call returns, and its future is ready. So the order of
-//! everything is the order of the calls, and a run with a [`crate::ManualClock`] repeats exactly.
+//! Nothing here waits: an append has happened when the call returns, and its future is ready. So
+//! the order of everything is the order of the calls, and a run with a [`crate::ManualClock`]
+//! repeats exactly.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -24,7 +26,8 @@ mod tests;
 pub struct MemoryLog {
     clock: Arc<dyn Clock>,
     cleaning: Cleaning,
-    opened_at: Millis,
+    /// Since when readers can see tombstones; tests that open the other log again set it.
+    pub(crate) opened_at: Millis,
     state: Mutex<State>,
     /// Number of appends that brought records.
     appended: watch::Sender<u64>,
@@ -40,8 +43,8 @@ struct State {
 }
 
 impl MemoryLog {
-    /// An empty log with that many partitions for every topic (at least one), which is never cleaned before
-    /// [`MemoryLog::maintain`] is called.
+    /// An empty log with that many partitions for every topic (at least one), which is never
+    /// cleaned before [`MemoryLog::maintain`] is called.
     pub fn new(partitions: u32, clock: Arc<dyn Clock>) -> Self {
         Self::with_cleaning(partitions, clock, Cleaning::default())
     }

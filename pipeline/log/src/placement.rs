@@ -7,12 +7,14 @@ use rollcall_schemas::topics::{self, Cleanup};
 use crate::Error;
 use crate::record::NewRecord;
 
-/// Largest record: key, value and headers together (DESIGN.md section 2, rule 9: topics are set to 2 MiB).
+/// Largest record: key, value and headers together (DESIGN.md section 2, rule 9: topics are set to
+/// 2 MiB).
 pub const RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// The partition of `record`: the one it names, else the one of its key, else 0.
 ///
-/// Errors: [`Error::NoPartition`]; [`Error::TooLarge`]; [`Error::NoKey`], as Kafka refuses such a record too.
+/// Errors: [`Error::NoPartition`]; [`Error::TooLarge`]; [`Error::NoKey`], as Kafka refuses such a
+/// record too.
 pub(crate) fn place(record: &NewRecord, partitions: u32) -> Result<u32, Error> {
     let topic = record.topic;
     let bytes = size(record);

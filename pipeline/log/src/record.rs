@@ -8,7 +8,8 @@ use rollcall_model::{Millis, Topic};
 pub struct NewRecord {
     /// Where to.
     pub topic: Topic,
-    /// Which partition; `None` = by key, as Java's default partitioner does it (murmur2), 0 without a key.
+    /// Which partition; `None` = by key, as Java's default partitioner does it (murmur2), 0 without
+    /// a key.
     pub partition: Option<u32>,
     /// Key.
     pub key: Option<Bytes>,
@@ -91,8 +92,8 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// Whether there is room for `record`, and takes it. The first one always fits: a reader that got
-    /// nothing would stand still for ever.
+    /// Whether there is room for `record`, and takes it. The first one always fits: a reader that
+    /// got nothing would stand still for ever.
     pub(crate) fn admits(&mut self, record: &Stored) -> bool {
         let bytes = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
         let bytes = bytes(&record.key) + bytes(&record.value);

@@ -1,5 +1,6 @@
-//! Keys of the embedded log, for ever: the first byte says what an entry is and is never used for anything
-//! else again. Numbers are big-endian, so that a partition's records lie side by side in offset order.
+//! Keys of the embedded log, for ever: the first byte says what an entry is and is never used for
+//! anything else again. Numbers are big-endian, so that a partition's records lie side by side in
+//! offset order.
 //!
 //! | first byte | rest of the key | value |
 //! |---|---|---|
@@ -12,7 +13,8 @@
 
 use rollcall_model::Topic;
 
-/// Format of everything below; raised when a build that does not know the change would misread the log.
+/// Format of everything below; raised when a build that does not know the change would misread the
+/// log.
 pub(super) const FORMAT_VERSION: u32 = 1;
 
 /// The entry that says which format and how many partitions.

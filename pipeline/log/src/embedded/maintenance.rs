@@ -1,5 +1,6 @@
-//! Cleaning the embedded log: retention by time, compaction by key. Runs beside the writer, in small writes
-//! that wait for no disk; a crash may bring back what was just removed, and the next run removes it again.
+//! Cleaning the embedded log: retention by time, compaction by key. Runs beside the writer, in
+//! small writes that wait for no disk; a crash may bring back what was just removed, and the next
+//! run removes it again.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,8 +18,9 @@ use crate::{Error, placement};
 
 /// Records removed by one write: small enough that an append behind it hardly waits.
 const CHUNK_RECORDS: usize = 1_000;
-/// Memory for the keys that one run over a partition compares; one with more new keys takes several runs.
-const KEYS_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Memory for the keys that one run over a partition compares; one with more new keys takes several
+/// runs.
+pub(super) const KEYS_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// What a key needs beside its own bytes: its header and offset, the map's slack, the allocator's.
 const ENTRY_BYTES: usize = 80;
 /// New records that make a partition worth compacting, however few it keeps.
@@ -29,7 +31,8 @@ const NEW_RECORDS_MIN: u64 = 1_000;
 pub(super) enum Thoroughness {
     /// Whenever anything could go.
     Always,
-    /// When as many new records came as were kept last time, so that the work for each record is constant.
+    /// When as many new records came as were kept last time, so that the work for each record is
+    /// constant.
     WhenWorth,
 }
 
@@ -65,7 +68,7 @@ impl Ending {
 pub(super) fn run(shared: &Shared, interval: Duration) {
     while !shared.ending.wait(interval) {
         let now = shared.clock.now();
-        if let Err(error) = clean(shared, now, Thoroughness::WhenWorth) {
+        if let Err(error) = clean(shared, now, Thoroughness::WhenWorth, KEYS_BYTES_MAX) {
             let path = shared.store.path();
             tracing::warn!(
                 path,
@@ -76,11 +79,21 @@ pub(super) fn run(shared: &Shared, interval: Duration) {
     }
 }
 
-/// Cleans every partition by the rules at `now`.
-pub(super) fn clean(shared: &Shared, now: Millis, how: Thoroughness) -> Result<(), Error> {
+/// Cleans every partition by the rules at `now`, with so many bytes of keys in memory at a time.
+pub(super) fn clean(
+    shared: &Shared,
+    now: Millis,
+    how: Thoroughness,
+    keys_bytes_max: usize,
+) -> Result<(), Error> {
     // One at a time: two would count what is kept twice.
     let mut compacted = shared.compacted.lock();
     let horizons = shared.cleaning.horizons(now, shared.opened_at);
+    let plan = Plan {
+        horizons,
+        how,
+        keys_bytes_max,
+    };
     for topic in Topic::ALL {
         for partition in 0..shared.partitions {
             if shared.ending.is_ending() {
@@ -93,7 +106,7 @@ pub(super) fn clean(shared: &Shared, now: Millis, how: Thoroughness) -> Result<(
                     partition,
                     slot,
                 };
-                compact(shared, place, &horizons, how, &mut compacted[slot])?;
+                compact(shared, place, &plan, &mut compacted[slot])?;
             } else if let Some(expired) = horizons.expired {
                 expire(
                     shared,
@@ -108,6 +121,13 @@ pub(super) fn clean(shared: &Shared, now: Millis, how: Thoroughness) -> Result<(
         }
     }
     Ok(())
+}
+
+/// What one run over all partitions goes by.
+struct Plan {
+    horizons: Horizons,
+    how: Thoroughness,
+    keys_bytes_max: usize,
 }
 
 /// One partition.
@@ -148,7 +168,8 @@ fn expire(shared: &Shared, place: Place, expired: Millis) -> Result<(), Error> {
         if head.start == start {
             return Ok(());
         }
-        // First for readers, then on the disk: who began before finds out by asking for the start again.
+        // First for readers, then on the disk: who began before finds out by asking for the start
+        // again.
         shared.state.write().heads.at(place.slot).start = head.start;
         let mut batch = WriteBatch::default();
         batch.delete_range(place.key(start), place.key(head.start));
@@ -161,28 +182,29 @@ fn expire(shared: &Shared, place: Place, expired: Millis) -> Result<(), Error> {
     }
 }
 
-/// Removes what later records of the same key have superseded, and tombstones that everybody has seen.
+/// Removes what later records of the same key have superseded, and tombstones that everybody has
+/// seen.
 fn compact(
     shared: &Shared,
     place: Place,
-    horizons: &Horizons,
-    how: Thoroughness,
+    plan: &Plan,
     compacted: &mut Compacted,
 ) -> Result<(), Error> {
     loop {
         let head = place.head(shared);
         let is_worth = |to: u64| {
             let new = to - compacted.to;
-            how == Thoroughness::Always || new >= compacted.kept.max(NEW_RECORDS_MIN)
+            plan.how == Thoroughness::Always || new >= compacted.kept.max(NEW_RECORDS_MIN)
         };
         if !is_worth(head.end) {
             return Ok(());
         }
-        let (last, to, is_full) = newest(shared, place, horizons, (compacted.to, head.end))?;
-        if !is_worth(to) {
+        let Newest { last, to, is_full } = newest(shared, place, plan, (compacted.to, head.end))?;
+        // As much as memory takes is worth it too: more would not come together next time either.
+        if !is_full && !is_worth(to) {
             return Ok(());
         }
-        let Some(kept) = sweep(shared, place, horizons, &last, (to, head.end))? else {
+        let Some(kept) = sweep(shared, place, &plan.horizons, &last, (to, head.end))? else {
             return Ok(());
         };
         let after = Compacted { to, kept };
@@ -201,42 +223,57 @@ fn compact(
     }
 }
 
-/// The newest offset of every key among the records that are old enough, from `from` on as far as memory
-/// goes; the offset behind them; and whether memory was the reason to end there.
+/// What the records that came since the last run say about the ones before them.
+#[derive(Default)]
+struct Newest {
+    /// The newest offset of every key among them.
+    last: HashMap<Vec<u8>, u64>,
+    /// The offset behind them.
+    to: u64,
+    /// Whether memory was the reason to end there.
+    is_full: bool,
+}
+
+/// Reads the records from `from` on that are old enough, as far as memory goes.
 fn newest(
     shared: &Shared,
     place: Place,
-    horizons: &Horizons,
+    plan: &Plan,
     (from, end): (u64, u64),
-) -> Result<(HashMap<Vec<u8>, u64>, u64, bool), Error> {
-    let mut last = HashMap::new();
-    let (mut to, mut bytes) = (from, 0);
+) -> Result<Newest, Error> {
+    let mut newest = Newest {
+        to: from,
+        ..Newest::default()
+    };
+    let mut bytes = 0;
     shared.store.briefs(
         (place.topic, place.partition),
         (from, end),
         |offset, record| {
-            if record.appended_at > horizons.compacted || bytes >= KEYS_BYTES_MAX {
+            newest.is_full = bytes >= plan.keys_bytes_max;
+            if record.appended_at > plan.horizons.compacted || newest.is_full {
                 return false;
             }
             let key = record.key.unwrap_or_default();
-            match last.get_mut(key) {
+            match newest.last.get_mut(key) {
                 Some(known) => *known = offset,
                 None => {
                     bytes += key.len() + ENTRY_BYTES;
-                    last.insert(key.to_vec(), offset);
+                    newest.last.insert(key.to_vec(), offset);
                 }
             }
-            to = offset + 1;
+            newest.to = offset + 1;
             true
         },
     )?;
-    Ok((last, to, bytes >= KEYS_BYTES_MAX))
+    Ok(newest)
 }
 
-/// Goes through everything before `to` and removes what is superfluous; gives how many records stay, or
-/// `None` when it was told to end before it was through.
+/// Goes through everything before `to` and removes what is superfluous; gives how many records
+/// stay, or `None` when it was told to end before it was through.
 ///
-/// In offset order, and the writes keep that order: a tombstone never goes before the values it removes.
+/// In offset order, and the writes keep that order: a tombstone never goes before the values it
+/// removes.
 fn sweep(
     shared: &Shared,
     place: Place,

@@ -10,10 +10,11 @@ use crate::Cleaning;
 pub struct EmbeddedOptions {
     /// Folder of the log; made when it is not there.
     pub path: PathBuf,
-    /// Partitions of every topic, fixed when the log is made; 0 = as many as it has (a new one gets 1).
+    /// Partitions of every topic, fixed when the log is made; 0 = as many as it has (a new one gets
+    /// 1).
     pub partitions: u32,
-    /// Whether an append is on the disk itself when its future is done. Without it, what is acknowledged
-    /// survives the death of the process, but not of the machine.
+    /// Whether an append is on the disk itself when its future is done. Without it, what is
+    /// acknowledged survives the death of the process, but not of the machine.
     pub sync: bool,
     /// Opens a stopped log without changing anything, for reading only.
     pub read_only: bool,
@@ -27,8 +28,9 @@ pub struct EmbeddedOptions {
     pub maintenance_interval: Option<Duration>,
     /// Memory of caches and write buffers together, bytes.
     pub memory_bytes: usize,
-    /// Appends that may wait for the disk; more are refused as [`crate::Error::Busy`]. Appends that carry
-    /// positions may be twice as many: they are a reader's work, and to refuse them stops the reader.
+    /// Appends that may wait for the disk; more are refused as [`crate::Error::Busy`]. Appends that
+    /// carry positions may be twice as many: they are a reader's work, and to refuse them stops the
+    /// reader.
     pub queue_appends_max: usize,
     /// Bytes of records that may wait for the disk; as above.
     pub queue_bytes_max: usize,
@@ -54,8 +56,8 @@ impl EmbeddedOptions {
 }
 
 impl Default for EmbeddedOptions {
-    /// Durable, kept for ever, 128 MiB of memory; room for one append in flight of 65,536 clients, as the
-    /// broker holds one publish of a client at a time. The path is empty and has to be set.
+    /// Durable, kept for ever, 128 MiB of memory; room for one append in flight of 65,536 clients,
+    /// as the broker holds one publish of a client at a time. The path is empty and has to be set.
     fn default() -> Self {
         let Cleaning {
             retention,

@@ -1,4 +1,5 @@
-//! Appends on their way to the writer: in the order of the calls, bounded, refused once a write has failed.
+//! Appends on their way to the writer: in the order of the calls, bounded, refused once a write has
+//! failed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use super::store::BoxError;
 use crate::Error;
 use crate::record::Position;
 
-/// Appends that share one write at most. Together with [`GROUP_BYTES_MAX`] it bounds how long the first one
-/// of a group waits for the last.
+/// Appends that share one write at most. Together with [`GROUP_BYTES_MAX`] it bounds how long the
+/// first one of a group waits for the last.
 const GROUP_APPENDS_MAX: usize = 8_192;
 /// Bytes that share one write, unless the first append alone has more.
 const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -107,7 +108,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for appends and takes those that share the next write; `None` once the queue is closed and empty.
+    /// Waits for appends and takes those that share the next write; `None` once the queue is closed
+    /// and empty.
     pub(super) fn take(&self) -> Option<Vec<Job>> {
         let mut state = self.state.lock();
         while state.jobs.is_empty() {
@@ -137,8 +139,8 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Takes no more appends, and answers those that wait: after a failed write nobody knows what is on the
-    /// disk behind it, so nothing is written there.
+    /// Takes no more appends, and answers those that wait: after a failed write nobody knows what
+    /// is on the disk behind it, so nothing is written there.
     pub(super) fn stop(&self, failure: Failure) {
         let mut state = self.state.lock();
         let jobs = std::mem::take(&mut state.jobs);

@@ -1,4 +1,5 @@
-//! The database under the embedded log: how it is opened, checked and read. Nothing here knows of appends.
+//! The database under the embedded log: how it is opened, checked and read. Nothing here knows of
+//! appends.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -111,7 +112,8 @@ impl Store {
         Ok(records)
     }
 
-    /// What cleaning has to know of the records from `from` to before `end`, until `visit` gives false.
+    /// What cleaning has to know of the records from `from` to before `end`, until `visit` gives
+    /// false.
     pub(super) fn briefs(
         &self,
         place: (Topic, u32),
@@ -283,8 +285,8 @@ fn open_db(options: &EmbeddedOptions, path: &str) -> Result<DB, Error> {
         DB::open(&db_options, path)
     };
     opened.map_err(|source| {
-        // RocksDB says only "While lock file: …/LOCK: Resource temporarily unavailable", or "lock hold by
-        // current process" where it is the same one; there is no error code for it.
+        // RocksDB says only "While lock file: …/LOCK: Resource temporarily unavailable", or "lock
+        // hold by current process" where it is the same one; there is no error code for it.
         let text: &str = source.as_ref();
         if text.contains("lock file") || text.contains("lock hold by") {
             Error::InUse {
@@ -296,8 +298,8 @@ fn open_db(options: &EmbeddedOptions, path: &str) -> Result<DB, Error> {
     })
 }
 
-/// Half of the memory caches blocks, the other half takes what is not yet in files. Positions and heads are
-/// few and known without reading, records are read in order: no bloom filters.
+/// Half of the memory caches blocks, the other half takes what is not yet in files. Positions and
+/// heads are few and known without reading, records are read in order: no bloom filters.
 fn db_options(options: &EmbeddedOptions) -> Options {
     let half = options.memory_bytes / 2;
     let mut blocks = BlockBasedOptions::default();

@@ -1,9 +1,10 @@
-//! Values of the embedded log. Each begins with its version; whatever bytes come back from the disk, reading
-//! them gives a value or a reason, never a panic. Numbers are big-endian.
+//! Values of the embedded log. Each begins with its version; whatever bytes come back from the
+//! disk, reading them gives a value or a reason, never a panic. Numbers are big-endian.
 //!
 //! - format: version (4), partitions (4)
-//! - record: version (1), flags (1: bit 0 a key, bit 1 a value), appended_at (8), then key and value, each as
-//!   length (4) and bytes if there, then the number of headers (4) and each as two such texts
+//! - record: version (1), flags (1: bit 0 a key, bit 1 a value), appended_at (8), then key and
+//!   value, each as length (4) and bytes if there, then the number of headers (4) and each as two
+//!   such texts
 //! - head: version (1), start (8), end (8), last_at (8), compacted_to (8), kept (8)
 //! - position: next offset (8)
 

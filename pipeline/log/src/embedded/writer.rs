@@ -1,5 +1,5 @@
-//! The one thread that appends: it gives offsets and dates, and lets everything that came while the disk was
-//! busy share the next write (group commit).
+//! The one thread that appends: it gives offsets and dates, and lets everything that came while the
+//! disk was busy share the next write (group commit).
 
 use std::sync::Arc;
 

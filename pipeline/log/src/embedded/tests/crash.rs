@@ -117,6 +117,11 @@ fn kill_in_the_middle(folder: &Path, acknowledged: &mut Acknowledged) {
         let caller = u32::try_from(numbers.next().unwrap()).unwrap();
         let before = acknowledged.insert((caller, numbers.next().unwrap()), numbers.collect());
         assert_eq!(before, None, "acknowledged twice: {line}");
+        if count == 0 {
+            // Another process has it: the error says what to do about that.
+            let second = EmbeddedLog::open(options(folder), clock());
+            assert!(matches!(second, Err(Error::InUse { .. })));
+        }
         count += 1;
         if count == ACKNOWLEDGED_BEFORE_KILL {
             child.kill().unwrap();

@@ -63,7 +63,13 @@ fn small_gains_are_left_for_later() {
     let log = EmbeddedLog::open(manual(folder.path()), clock.clone()).unwrap();
     let clean = || {
         clock.advance(60_000);
-        clean_now(&log.shared, clock.now(), Thoroughness::WhenWorth).unwrap();
+        clean_now(
+            &log.shared,
+            clock.now(),
+            Thoroughness::WhenWorth,
+            KEYS_BYTES_MAX,
+        )
+        .unwrap();
         values(&log, Topic::Connections, 0).len()
     };
     append(&log, connections(0..999, 2)).unwrap();
@@ -75,6 +81,25 @@ fn small_gains_are_left_for_later() {
     assert_eq!(clean(), 3_999);
     append(&log, connections(0..1, 1)).unwrap();
     assert_eq!(clean(), 2_000);
+}
+
+#[test]
+fn more_keys_than_memory_takes_are_compacted_too() {
+    let folder = TempDir::new().unwrap();
+    let clock = clock();
+    let log = EmbeddedLog::open(manual(folder.path()), clock.clone()).unwrap();
+    append(&log, connections(0..3_000, 1_000)).unwrap();
+    append(&log, connections(3_000..3_010, 1_000)).unwrap();
+    clock.advance(60_000);
+    // Room for about fifty keys.
+    clean_now(&log.shared, clock.now(), Thoroughness::Always, 5_000).unwrap();
+    let expected: Vec<String> = (2_010..3_010).map(|number| number.to_string()).collect();
+    assert_eq!(values(&log, Topic::Connections, 0), expected);
+    // More is kept than fits: what is new is worth the work all the same.
+    append(&log, connections(3_010..4_500, 1_000)).unwrap();
+    clock.advance(60_000);
+    clean_now(&log.shared, clock.now(), Thoroughness::WhenWorth, 5_000).unwrap();
+    assert!(values(&log, Topic::Connections, 0).len() < 2_490);
 }
 
 #[test]
