@@ -5,6 +5,7 @@
 //! (what the ops port and the API say), `wait` (the condition decides, never the time).
 
 pub mod http;
+pub mod lines;
 pub mod mqtt;
 pub mod payload;
 pub mod process;

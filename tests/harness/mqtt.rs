@@ -2,11 +2,14 @@
 //!
 //! `mosquitto_pub` with QoS 1 ends after the PUBACK, so a publish that returned is in the log.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::Context;
+
+use crate::lines::Lines;
+use crate::wait::eventually;
 
 /// What a publish is made with.
 #[derive(Clone, Debug)]
@@ -114,20 +117,28 @@ pub struct Will<'a> {
 pub struct Device(Child);
 
 impl Device {
-    /// Connects as MQTT client `id` with a will, and waits until the broker has taken its
-    /// subscription.
+    /// Connects as MQTT client `id` with a will, and waits until its subscription brings it a
+    /// retained message.
     pub fn connect(broker: SocketAddr, id: &str, will: &Will<'_>) -> anyhow::Result<Self> {
-        let mut command = client("mosquitto_sub", broker);
         let topic = format!("redhat/insights/out/{id}");
-        command.args(["-d", "-i", id, "-q", "1", "-t", &topic]);
+        let greeting = Publish {
+            topic: &topic,
+            payload: b"hello",
+            retain: true,
+        };
+        publish(broker, &greeting)?;
+        let mut command = client("mosquitto_sub", broker);
+        command.args(["-i", id, "-q", "1", "-t", &topic]);
         command.args(["--will-topic", will.topic, "--will-payload", will.payload]);
         command.args(["--will-qos", "1", "--will-retain"]);
         let mut device = Self(spawn(&mut command)?);
-        let out = device.0.stdout.take().context("the client's output")?;
-        // It prints what it does (-d), and ends its output when it fails.
-        let mut lines = BufReader::new(out).lines().map_while(Result::ok);
-        let subscribed = lines.any(|line| line.starts_with("Subscribed"));
-        anyhow::ensure!(subscribed, "{id} cannot subscribe to {topic} at {broker}");
+        let said = Lines::default();
+        said.collect(device.0.stdout.take().context("the client's output")?);
+        said.collect(device.0.stderr.take().context("the client's errors")?);
+        eventually(&format!("the subscription of {id} to {topic}"), || {
+            Ok(said.find(|line| (line == "hello").then_some(())))
+        })
+        .with_context(|| format!("mosquitto_sub said:\n{}", said.tail()))?;
         Ok(device)
     }
 

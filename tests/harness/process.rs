@@ -2,19 +2,14 @@
 //! restarted.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread;
 
 use anyhow::Context;
 
+use crate::lines::Lines;
 use crate::wait::eventually;
-
-/// How many lines of the child's output an error shows.
-const LINES_SHOWN: usize = 40;
 
 /// The binary that was built with these tests.
 pub fn binary() -> anyhow::Result<PathBuf> {
@@ -125,7 +120,7 @@ impl Dev {
         ]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().context("start rollcall dev")?;
-        let said = Said::default();
+        let said = Lines::default();
         let out = child.stdout.take().context("the child's output")?;
         let err = child.stderr.take().context("the child's errors")?;
         said.collect(out);
@@ -133,7 +128,7 @@ impl Dev {
         let mut child = Guard(child);
         let address = |child: &mut Guard, name: &str| {
             eventually(&format!("the `{name}` line of the banner"), || {
-                let found = said.address(name);
+                let found = said.find(|line| parse_address(line, name));
                 if found.is_none() && child.0.try_wait()?.is_some() {
                     // Said once more below with everything it printed.
                     anyhow::bail!("rollcall dev has ended");
@@ -166,7 +161,7 @@ pub struct Rollcall {
     /// Where the ops port listens.
     pub ops: SocketAddr,
     child: Guard,
-    said: Said,
+    said: Lines,
 }
 
 impl Rollcall {
@@ -216,37 +211,6 @@ impl Drop for Guard {
         // It may have ended already: then there is nothing left to do.
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-/// Every line the child printed, from both its outputs.
-#[derive(Clone, Default)]
-struct Said(Arc<Mutex<Vec<String>>>);
-
-impl Said {
-    /// Reads `from` to its end on a thread, so that the child never waits for a full pipe.
-    fn collect(&self, from: impl Read + Send + 'static) {
-        let lines = Arc::clone(&self.0);
-        thread::spawn(move || {
-            for line in BufReader::new(from).lines().map_while(Result::ok) {
-                if let Ok(mut lines) = lines.lock() {
-                    lines.push(line);
-                }
-            }
-        });
-    }
-
-    /// The address in the first line `<name> <address>…` of the banner.
-    fn address(&self, name: &str) -> Option<SocketAddr> {
-        let lines = self.0.lock().ok()?;
-        lines.iter().find_map(|line| parse_address(line, name))
-    }
-
-    fn tail(&self) -> String {
-        let Ok(lines) = self.0.lock() else {
-            return String::new();
-        };
-        lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n")
     }
 }
 

@@ -37,7 +37,7 @@ fn wrong_use_ends_with_2_and_names_the_remedy() {
     // (arguments, what the error must say)
     let table: [(&[&str], &[&str]); 8] = [
         (&[], &["dev", "Usage"]),
-        (&["dve"], &["dve", "dev"]),
+        (&["devv"], &["devv", "'dev'"]),
         (&["dev", "--mqtt", "nowhere"], &["--mqtt", "nowhere"]),
         (&["dev", "--htpp", "127.0.0.1:0"], &["--htpp", "--http"]),
         (
@@ -131,7 +131,7 @@ fn the_effective_configuration_is_complete_and_can_be_read_back() {
         );
     }
     assert_eq!(document["policy"]["retry_after"].as_str(), Some("7m"));
-    assert_eq!(document["policy"]["row_retention"].as_str(), Some("24h"));
+    assert_eq!(document["policy"]["max_failures"].as_integer(), Some(30));
 
     let (_folder, path) = config_file(&shown);
     let (again, error, code) = run(&["config", "--config", &path]);
