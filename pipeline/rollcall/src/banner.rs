@@ -26,14 +26,21 @@ pub(crate) fn banner(
     tenants: &Tenants<'_>,
 ) -> String {
     let Addresses { mqtt, http, ops } = addresses;
-    let kept = if is_temporary { "removed at the end; keep it with --data-dir" } else { "kept" };
+    let kept = if is_temporary {
+        "removed at the end; keep it with --data-dir"
+    } else {
+        "kept"
+    };
     let tenants = match tenants {
         Tenants::BuiltIn(file) => format!(
             "org 10000, account 111000 for everybody, except tenantless-* (nobody's)\n           \
              and unavailable-* (nobody can tell); name others in {}",
             file.display()
         ),
-        Tenants::File(file) => format!("as {} says; it is read again when it changes", file.display()),
+        Tenants::File(file) => format!(
+            "as {} says; it is read again when it changes",
+            file.display()
+        ),
     };
     let url = match ops.port() {
         8081 => String::new(),
@@ -51,8 +58,9 @@ pub(crate) fn banner(
 
 Try next, in another terminal (a new message_id each time: the same one again is a duplicate):
 
-  mosquitto_pub -p {port} -q 1 -r -t redhat/insights/status/my-host -m '{{"type":"host-handshake",
-    "message_id":"'$(date +%s%N)'","version":1,"payload":{{"canonical_facts":{{"fqdn":"my-host"}}}}}}'
+  mosquitto_pub -p {port} -q 1 -r -t redhat/insights/status/my-host -m '{{"type":
+    "host-handshake","version":1,"message_id":"'$(date +%s%N)'",
+    "payload":{{"canonical_facts":{{"fqdn":"my-host"}}}}}}'
   rollcall connections list{url}
   rollcall tail events --from beginning{url}
 

@@ -6,11 +6,24 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rollcall_model::Topic;
 
-/// Keeps the roll of a device fleet: who is there, whose it is, how it is reached, and which event says so.
+use crate::nearest::nearest;
+
+/// What `--presence` takes.
+const PRESENCES: [&str; 4] = ["online", "inactive", "offline", "unverified"];
+
+/// Keeps the roll of a device fleet: who is there, whose it is, how it is reached, and which event
+/// says so.
 #[derive(Debug, Parser)]
-#[command(name = "rollcall", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Begin with `rollcall dev`: a broker, a log and all roles in one process.\n\
-Exit codes: 0 done, 1 failed, 2 wrong use.")]
+#[command(
+    name = "rollcall",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Begin with `rollcall dev`: a broker, a log and all roles in one process.\n\
+Exit codes: 0 done, 1 failed, 2 wrong use."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -108,7 +121,7 @@ pub(crate) enum Connections {
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// Only rows with this presence
-    #[arg(long, value_name = "PRESENCE", value_parser = ["online", "inactive", "offline", "unverified"])]
+    #[arg(long, value_name = "PRESENCE", value_parser = PRESENCES)]
     pub(crate) presence: Option<String>,
     /// Only rows of this organisation; "" = tenantless rows
     #[arg(long, value_name = "ORG_ID")]
@@ -136,10 +149,10 @@ pub(crate) struct Get {
 fn topic(name: &str) -> Result<Topic, String> {
     Topic::from_name(name).ok_or_else(|| {
         let names = Topic::ALL.map(Topic::as_str);
-        let nearest = names.iter().max_by(|a, b| {
-            strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b))
-        });
-        let nearest = nearest.copied().unwrap_or_default();
-        format!("there is no topic {name}; did you mean `{nearest}`? Topics: {}", names.join(", "))
+        let nearest = nearest(name, &names).unwrap_or_default();
+        format!(
+            "there is no topic {name}; did you mean `{nearest}`? Topics: {}",
+            names.join(", ")
+        )
     })
 }

@@ -1,4 +1,5 @@
-//! The embedded broker's publish hook: every publish goes to the bridge's writer before it is acknowledged.
+//! The embedded broker's publish hook: every publish goes to the bridge's writer before it is
+//! acknowledged.
 
 use rollcall_bridge::{IngressWriter, Outcome, PublishFacts};
 use rollcall_broker::{BoxFuture, Publish, PublishHook, Verdict};

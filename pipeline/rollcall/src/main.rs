@@ -5,11 +5,13 @@ mod cli;
 mod commands;
 mod config;
 mod hook;
+mod nearest;
 mod print;
 mod role;
 mod stores;
 mod system;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env();
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("warn,rollcall=info")))
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     match run(cli.command) {

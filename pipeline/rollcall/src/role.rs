@@ -39,7 +39,10 @@ impl Role {
         let task = tokio::spawn(async move {
             let result = work.await;
             // Nobody listens any more during the drain; then the end is what was asked for.
-            let _ = ended.try_send(Ended { name: its_name, result });
+            let _ = ended.try_send(Ended {
+                name: its_name,
+                result,
+            });
         });
         Self { name, stop, task }
     }

@@ -51,16 +51,26 @@ pub(crate) fn open_log(
 
 /// Opens the tables; the other half of the memory is theirs.
 pub(crate) fn open_tables(config: &Config, folders: &Folders) -> anyhow::Result<RocksStore> {
-    RocksStore::open(&folders.tables, config.log.partitions, config.process.memory.0 / 2)
-        .context("cannot open the tables")
+    RocksStore::open(
+        &folders.tables,
+        config.log.partitions,
+        config.process.memory.0 / 2,
+    )
+    .context("cannot open the tables")
 }
 
 /// Opens the log of a stopped node without changing it.
 pub(crate) fn open_stopped(data_dir: &Path) -> anyhow::Result<EmbeddedLog> {
     let folders = Folders::of(data_dir);
     if !folders.log.is_dir() {
-        anyhow::bail!("{} holds no log; give the folder that --data-dir named", data_dir.display());
+        anyhow::bail!(
+            "{} holds no log; give the folder that --data-dir named",
+            data_dir.display()
+        );
     }
-    let options = EmbeddedOptions { read_only: true, ..EmbeddedOptions::new(folders.log) };
+    let options = EmbeddedOptions {
+        read_only: true,
+        ..EmbeddedOptions::new(folders.log)
+    };
     EmbeddedLog::open(options, Arc::new(SystemClock)).context("cannot open the log")
 }

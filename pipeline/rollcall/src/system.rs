@@ -1,5 +1,6 @@
-//! Everything of one node in one process: opens log and tables, starts the roles in the order in which a
-//! message meets them backwards (nothing is let in before somebody can take it), stops them forwards.
+//! Everything of one node in one process: opens log and tables, starts the roles in the order in
+//! which a message meets them backwards (nothing is let in before somebody can take it), stops them
+//! forwards.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,28 +62,52 @@ impl System {
         let log = Arc::new(stores::open_log(config, &folders, clock.clone())?);
         let store = stores::open_tables(config, &folders)?;
         let (ended_tx, ended) = mpsc::channel(64);
-        let wiring =
-            Wiring { log: log.clone(), clock, health: Health::default(), ended: ended_tx };
+        let wiring = Wiring {
+            log: log.clone(),
+            clock,
+            health: Health::default(),
+            ended: ended_tx,
+        };
         let (http_addr, ops_addr) = (http.local_addr()?, ops.local_addr()?);
         let servers = wiring.serve(config, prometheus, http, ops);
         let processors = wiring.process(config, &store)?;
         let resolver = wiring.resolve(tenants);
         let broker = wiring.listen(config, folders.broker).await?;
-        let addresses = Addresses { mqtt: broker.local_addr(), http: http_addr, ops: ops_addr };
-        Ok(Self { addresses, log, store, broker, resolver, processors, servers, ended })
+        let addresses = Addresses {
+            mqtt: broker.local_addr(),
+            http: http_addr,
+            ops: ops_addr,
+        };
+        Ok(Self {
+            addresses,
+            log,
+            store,
+            broker,
+            resolver,
+            processors,
+            servers,
+            ended,
+        })
     }
 
     /// Waits for a role that ends although nobody asked it to.
     pub(crate) async fn failed(&mut self) -> anyhow::Error {
         match self.ended.recv().await {
-            Some(Ended { name, result: Err(error) }) => error.context(format!("{name} stopped")),
-            Some(Ended { name, result: Ok(()) }) => anyhow::anyhow!("{name} ended unasked"),
+            Some(Ended {
+                name,
+                result: Err(error),
+            }) => error.context(format!("{name} stopped")),
+            Some(Ended {
+                name,
+                result: Ok(()),
+            }) => anyhow::anyhow!("{name} ended unasked"),
             None => anyhow::anyhow!("every role is gone"),
         }
     }
 
-    /// Drains: first no device is let in, then answers and batches are finished, then nobody is served,
-    /// then the tables are flushed and the log is closed. Everything acknowledged is in the log by then.
+    /// Drains: first no device is let in, then answers and batches are finished, then nobody is
+    /// served, then the tables are flushed and the log is closed. Everything acknowledged is in the
+    /// log by then.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.broker.shutdown().await;
         info!("MQTT closed.");
@@ -122,7 +147,13 @@ impl Wiring {
         let ops = Role::spawn("ops", &self.ended, {
             let prometheus = prometheus.clone();
             move |stop| async move {
-                let state = Ops { log, replica, health, prometheus, stop: stop.clone() };
+                let state = Ops {
+                    log,
+                    replica,
+                    health,
+                    prometheus,
+                    stop: stop.clone(),
+                };
                 Ok(rollcall_api::serve(ops, rollcall_api::ops(state), stop).await?)
             }
         });
@@ -139,9 +170,17 @@ impl Wiring {
         for partition in 0..store.partitions() {
             let name = format!("processor-{partition}");
             let check = self.health.register(&name);
-            let tables = store.partition(partition).context("cannot open a partition's tables")?;
+            let tables = store
+                .partition(partition)
+                .context("cannot open a partition's tables")?;
             let (log, clock) = (self.log.clone(), self.clock.clone());
-            let setup = Setup { log, clock, tables, partition, policy: config.policy() };
+            let setup = Setup {
+                log,
+                clock,
+                tables,
+                partition,
+                policy: config.policy(),
+            };
             roles.push(Role::spawn(name, &self.ended, move |stop| async move {
                 let opened = Processor::open(setup);
                 let (processor, _) = opened.inspect_err(|error| check.failed(error.to_string()))?;
@@ -179,7 +218,8 @@ impl Wiring {
     }
 }
 
-/// Follows the changelogs; says that it is ready once it has caught up with what was there at the start.
+/// Follows the changelogs; says that it is ready once it has caught up with what was there at the
+/// start.
 async fn follow(
     follower: Follower,
     replica: Replica,
@@ -197,7 +237,9 @@ async fn follow(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        ended = follower.run(stop) => Ok(ended.inspect_err(|error| check.failed(error.to_string()))?),
+        ended = follower.run(stop) => {
+            Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
+        }
         () = ready => anyhow::bail!("the replica went away"),
     }
 }
@@ -209,4 +251,3 @@ fn describe_metrics() {
     rollcall_runtime::metrics::describe();
     rollcall_tenant::metrics::describe();
 }
-

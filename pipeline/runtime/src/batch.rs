@@ -33,7 +33,11 @@ pub(crate) fn fold(
     due: &[Due],
     inputs: &Inputs,
 ) -> Result<Folded, Error> {
-    let ctx = Context { policy, now: inputs.now, timers_at: inputs.timers_at };
+    let ctx = Context {
+        policy,
+        now: inputs.now,
+        timers_at: inputs.timers_at,
+    };
     let mut folding = Folding {
         ctx,
         tables,
@@ -47,12 +51,20 @@ pub(crate) fn fold(
     }
     for (topic, records) in &inputs.records {
         for record in records {
-            let at = Coordinates { topic: *topic, partition, offset: record.offset };
+            let at = Coordinates {
+                topic: *topic,
+                partition,
+                offset: record.offset,
+            };
             folding.record(decoder, at, record)?;
         }
         metrics::folded(*topic, records.len() as u64);
     }
-    let dirty = folding.connections.into_dirty().chain(folding.outbox.into_dirty()).collect();
+    let dirty = folding
+        .connections
+        .into_dirty()
+        .chain(folding.outbox.into_dirty())
+        .collect();
     Ok(Folded {
         derived: folding.derived,
         dirty,
@@ -85,12 +97,7 @@ impl Folding<'_> {
         Ok(())
     }
 
-    fn record(
-        &mut self,
-        decoder: &Decoder,
-        at: Coordinates,
-        record: &Stored,
-    ) -> Result<(), Error> {
+    fn record(&mut self, decoder: &Decoder, at: Coordinates, record: &Stored) -> Result<(), Error> {
         let traceparent = traceparent(record);
         match decoder.decode(at.topic, record) {
             Ok((client, event, arrival)) => {
@@ -106,7 +113,8 @@ impl Folding<'_> {
                     self.refused_for_schema += 1;
                 }
                 let letter = decode::dead_letter(at, record, refused, self.ctx.now);
-                self.derived.push((traceparent, Derived::DeadLetter(Box::new(letter))));
+                self.derived
+                    .push((traceparent, Derived::DeadLetter(Box::new(letter))));
             }
         }
         Ok(())
@@ -119,7 +127,10 @@ impl Folding<'_> {
             Some(key) => self.outbox.take(self.tables, key)?,
             None => None,
         };
-        Ok(Rows { connection, delivery })
+        Ok(Rows {
+            connection,
+            delivery,
+        })
     }
 
     fn settle(
@@ -130,21 +141,29 @@ impl Folding<'_> {
         traceparent: Option<Bytes>,
     ) {
         let key = Bytes::copy_from_slice(client.as_bytes());
-        self.connections.put(&key, step.rows.connection, step.connection_changed);
+        self.connections
+            .put(&key, step.rows.connection, step.connection_changed);
         if let Some(key) = delivery {
-            self.outbox.put(key, step.rows.delivery, step.delivery_changed);
+            self.outbox
+                .put(key, step.rows.delivery, step.delivery_changed);
         }
         if let Some(note) = step.note {
             metrics::ignored(note.as_str());
         }
-        let traced = step.derived.into_iter().map(|derived| (traceparent.clone(), derived));
+        let traced = step
+            .derived
+            .into_iter()
+            .map(|derived| (traceparent.clone(), derived));
         self.derived.extend(traced);
     }
 }
 
 /// The trace that a record carries, passed on untouched.
 fn traceparent(record: &Stored) -> Option<Bytes> {
-    let found = record.headers.iter().find(|(name, _)| name == "traceparent");
+    let found = record
+        .headers
+        .iter()
+        .find(|(name, _)| name == "traceparent");
     found.map(|(_, value)| value.clone())
 }
 
@@ -153,9 +172,10 @@ pub(crate) fn destination(derived: &Derived) -> (Topic, Bytes) {
     let copy = |client: &ClientId| Bytes::copy_from_slice(client.as_bytes());
     match derived {
         Derived::Event(event) => (Topic::Events, copy(&event.client_id)),
-        Derived::Inventory(message) => {
-            (Topic::Inventory, Bytes::copy_from_slice(message.org_id.as_bytes()))
-        }
+        Derived::Inventory(message) => (
+            Topic::Inventory,
+            Bytes::copy_from_slice(message.org_id.as_bytes()),
+        ),
         Derived::LookupDue(lookup) => (Topic::Tenantless, copy(&lookup.client_id)),
         Derived::Delivery(delivery) => (Topic::Deliveries, copy(&delivery.client_id)),
         Derived::DeadLetter(letter) => (Topic::DeadLetters, Bytes::copy_from_slice(&letter.key)),

@@ -7,6 +7,17 @@ use rollcall_model::{Policy, ReasonCode, Topic};
 use rollcall_schemas::dialect::{self, Prefixes};
 use rollcall_schemas::{DecodeError, Record, partition};
 
+/// Largest `tenants` record that is taken, in bytes: its identity is kept in a row, as JSON is.
+///
+/// This bound, [`REQUEST_BYTES_MAX`] and the dialects' bound on the JSON of an online (4 × 256 KiB)
+/// keep every row and every derived record, base64 of the identity and escaped tags included, below
+/// the 2 MiB that topics and clients are set to. They are checked here, before anything is folded,
+/// so that nothing has to be taken back afterwards.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// Largest `requests` record that is taken, in bytes: an API body of 1 MiB and what surrounds it.
+const REQUEST_BYTES_MAX: usize = (1024 + 64) * 1024;
+
 /// What the decoder must know of the partition and its policy.
 pub(crate) struct Decoder {
     partition: u32,
@@ -24,7 +35,11 @@ pub(crate) struct Refused {
 
 impl Refused {
     fn new(reason: ReasonCode, text: String) -> Self {
-        Self { reason, text, mqtt_topic: String::new() }
+        Self {
+            reason,
+            text,
+            mqtt_topic: String::new(),
+        }
     }
 }
 
@@ -36,9 +51,15 @@ impl From<DecodeError> for Refused {
 
 impl Decoder {
     pub(crate) fn new(partition: u32, partitions: u32, policy: &Policy) -> Self {
-        let prefixes =
-            Prefixes { rhc: policy.rhc_prefix.clone(), draft: policy.draft_prefix.clone() };
-        Self { partition, partitions, prefixes }
+        let prefixes = Prefixes {
+            rhc: policy.rhc_prefix.clone(),
+            draft: policy.draft_prefix.clone(),
+        };
+        Self {
+            partition,
+            partitions,
+            prefixes,
+        }
     }
 
     /// Reads one record of `topic`.
@@ -49,10 +70,18 @@ impl Decoder {
     ) -> Result<(ClientId, Event, Arrival), Refused> {
         let client = self.client(record)?;
         let value = record.value.as_deref().ok_or_else(|| {
-            Refused::new(ReasonCode::Undecodable, format!("{topic} record without a value"))
+            Refused::new(
+                ReasonCode::Undecodable,
+                format!("{topic} record without a value"),
+            )
         })?;
+        bounded(topic, value)?;
         let mut arrival = Arrival {
-            at: Coordinates { topic, partition: self.partition, offset: record.offset },
+            at: Coordinates {
+                topic,
+                partition: self.partition,
+                offset: record.offset,
+            },
             appended_at: record.appended_at,
             received_at: record.appended_at,
             is_retained: false,
@@ -67,10 +96,11 @@ impl Decoder {
                 arrival.received_at = ingress.received_at.min(record.appended_at);
                 arrival.is_retained = ingress.retain;
                 arrival.is_redelivery = ingress.dup;
-                self.ingress(topic, &client, &ingress).map_err(|refused| Refused {
-                    mqtt_topic: ingress.mqtt_topic.clone(),
-                    ..refused
-                })?
+                self.ingress(topic, &client, &ingress)
+                    .map_err(|refused| Refused {
+                        mqtt_topic: ingress.mqtt_topic.clone(),
+                        ..refused
+                    })?
             }
         };
         Ok((client, event, arrival))
@@ -80,7 +110,9 @@ impl Decoder {
     fn client(&self, record: &Stored) -> Result<ClientId, Refused> {
         let misplaced = |text: String| Refused::new(ReasonCode::Misplaced, text);
         let Some(key) = record.key.as_deref() else {
-            return Err(misplaced("record has no key; the key is the client id".to_owned()));
+            return Err(misplaced(
+                "record has no key; the key is the client id".to_owned(),
+            ));
         };
         let client = ClientId::from_bytes(key)
             .map_err(|error| misplaced(format!("record key is no client id: {error}")))?;
@@ -115,7 +147,10 @@ impl Decoder {
             ),
             Ok(Some(route)) if route.client != *client => refuse(
                 ReasonCode::Misplaced,
-                format!("record key is {client}, but its MQTT topic names {}", route.client),
+                format!(
+                    "record key is {client}, but its MQTT topic names {}",
+                    route.client
+                ),
             ),
             Ok(Some(route)) if route.topic != topic || route.dialect != ingress.dialect => refuse(
                 ReasonCode::Misplaced,
@@ -131,6 +166,20 @@ impl Decoder {
                 .map_err(|refusal| Refused::new(refusal.reason, refusal.text)),
         }
     }
+}
+
+/// Refuses a record that would make a row, or what is derived from it, too large to be produced.
+fn bounded(topic: Topic, value: &[u8]) -> Result<(), Refused> {
+    let (bytes, bytes_max) = match topic {
+        Topic::Tenants => (value.len(), ANSWER_BYTES_MAX),
+        Topic::Requests => (value.len(), REQUEST_BYTES_MAX),
+        _ => return Ok(()),
+    };
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    let text = format!("{topic} record has {bytes} bytes; at most {bytes_max} are taken");
+    Err(Refused::new(ReasonCode::TooLarge, text))
 }
 
 /// The dead letter for a refused record: the record whole, and why.

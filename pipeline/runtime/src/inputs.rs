@@ -1,5 +1,5 @@
-//! What a batch is made of: the next records of every input topic, in the order (rank, offset), and the
-//! two times that are recorded with it.
+//! What a batch is made of: the next records of every input topic, in the order (rank, offset), and
+//! the two times that are recorded with it.
 
 use rollcall_log::{Clock, Log, ReadLimit, Stored};
 use rollcall_model::{Millis, Policy, Topic};
@@ -8,6 +8,12 @@ use crate::error::Error;
 
 /// The group under which the processor's positions are committed.
 pub const GROUP: &str = "processor";
+
+/// The least that can be read of a topic.
+const ONE_RECORD: ReadLimit = ReadLimit {
+    records: 1,
+    bytes: 1,
+};
 
 /// Next offset to read of each input, in rank order.
 pub(crate) type Positions = [u64; Topic::INPUTS.len()];
@@ -27,9 +33,9 @@ pub(crate) struct Inputs {
 
 /// Reads the next batch from `positions` on.
 ///
-/// `timers_at` is `now` when nothing was waiting, else the smallest append time among the records that were
-/// waiting: a timer never overtakes a record that could have stopped it (DESIGN.md section 5). Neither goes
-/// back behind `floor`.
+/// `timers_at` is `now` when nothing was waiting, else the smallest append time among the records
+/// that were waiting: a timer never overtakes a record that could have stopped it (DESIGN.md
+/// section 5). Neither goes back behind `floor`.
 pub(crate) fn read(
     log: &dyn Log,
     clock: &dyn Clock,
@@ -38,24 +44,45 @@ pub(crate) fn read(
     positions: &Positions,
     floor: (Millis, Millis),
 ) -> Result<Inputs, Error> {
-    let failed = |source| Error::Log { partition, action: "read its inputs", source };
+    let failed = |source| Error::Log {
+        partition,
+        action: "read its inputs",
+        source,
+    };
     let mut ends = [0; Topic::INPUTS.len()];
     for (end, topic) in ends.iter_mut().zip(Topic::INPUTS) {
         *end = log.offsets(topic, partition).map_err(failed)?.end;
     }
     // Read after the ends: every record below them was appended before this instant.
     let now = clock.now().max(floor.0);
-    let mut waiting = ends.iter().zip(positions).filter(|(end, next)| end > next).count();
-    let mut inputs = Inputs { now, timers_at: now, records: Vec::new(), next: *positions };
+    let mut waiting = ends
+        .iter()
+        .zip(positions)
+        .filter(|(end, next)| end > next)
+        .count();
+    let mut inputs = Inputs {
+        now,
+        timers_at: now,
+        records: Vec::new(),
+        next: *positions,
+    };
     let mut budget = Budget::of(policy);
     for (rank, topic) in Topic::INPUTS.into_iter().enumerate() {
         if ends[rank] <= positions[rank] {
             continue;
         }
         // Lower ranks are sure of their share, so that a flood of statuses starves no answer.
-        let limit = budget.share(waiting);
+        // Once the time is up, one record each: `timers_at` needs the first of every topic.
+        let is_late = clock.now() - now >= policy.batch_wait_ms;
+        let limit = if is_late {
+            ONE_RECORD
+        } else {
+            budget.share(waiting)
+        };
         waiting -= 1;
-        let mut records = log.read(topic, partition, positions[rank], limit).map_err(failed)?;
+        let mut records = log
+            .read(topic, partition, positions[rank], limit)
+            .map_err(failed)?;
         records.retain(|record| record.offset < ends[rank]);
         let Some(first) = records.first() else {
             // Only gaps are left below the end.
@@ -79,13 +106,19 @@ struct Budget {
 
 impl Budget {
     fn of(policy: &Policy) -> Self {
-        Self { records: policy.batch_records_max as usize, bytes: policy.batch_bytes_max as usize }
+        Self {
+            records: policy.batch_records_max as usize,
+            bytes: policy.batch_bytes_max as usize,
+        }
     }
 
     /// An equal part for each topic that still waits, one record at least.
     fn share(&self, waiting: usize) -> ReadLimit {
         let parts = waiting.max(1);
-        ReadLimit { records: (self.records / parts).max(1), bytes: (self.bytes / parts).max(1) }
+        ReadLimit {
+            records: (self.records / parts).max(1),
+            bytes: (self.bytes / parts).max(1),
+        }
     }
 
     fn spend(&mut self, records: &[Stored]) {

@@ -1,11 +1,12 @@
-//! The processor: one task per partition that reads inputs, folds them batch by batch, and appends what
-//! follows from them together with its positions, as one.
+//! The processor: one task per partition that reads inputs, folds them batch by batch, and appends
+//! what follows from them together with its positions, as one.
 //!
-//! It decides nothing about clients (that is `rollcall-fold`) and knows nothing of MQTT, HTTP or disks: the
-//! log and the tables are traits. Reading order: `inputs` (what a batch is made of), `decode` (bytes to
-//! events), `overlay` (rows during a batch), `batch` (the pure part: fold it), `output` (records of it),
-//! `restore` (where a partition stands after a restart), `processor` (the turn that ties them together).
-//! What it writes goes to the log; tables and changelog readers follow.
+//! It decides nothing about clients (that is `rollcall-fold`) and knows nothing of MQTT, HTTP or
+//! disks: the log and the tables are traits. Reading order: `inputs` (what a batch is made of),
+//! `decode` (bytes to events), `overlay` (rows during a batch), `batch` (the pure part: fold it),
+//! `output` (records of it), `restore` (where a partition stands after a restart), `processor` (the
+//! turn that ties them together). What it writes goes to the log; tables and changelog readers
+//! follow.
 
 mod batch;
 mod decode;

@@ -30,7 +30,10 @@ pub fn describe() {
     describe_counter!(TIMERS, "Timers fired.");
     describe_counter!(BATCHES, "Batches committed.");
     describe_counter!(DERIVED, "Records produced, by topic.");
-    describe_histogram!(BATCH_SECONDS, "Seconds from the start of a batch to its commit.");
+    describe_histogram!(
+        BATCH_SECONDS,
+        "Seconds from the start of a batch to its commit."
+    );
     describe_counter!(RESTORED, "Changelog records replayed at start.");
     describe_gauge!(BATCH_NUMBER, "Number of the newest batch, by partition.");
 }
@@ -55,7 +58,10 @@ pub(crate) fn committed(partition: u32, number: u64, timers: u64, seconds: f64) 
     counter!(BATCHES).increment(1);
     counter!(TIMERS).increment(timers);
     histogram!(BATCH_SECONDS).record(seconds);
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; exact below 2^53 batches")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge is a float; exact below 2^53 batches"
+    )]
     gauge!(BATCH_NUMBER, "partition" => partition.to_string()).set(number as f64);
 }
 

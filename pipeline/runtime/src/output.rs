@@ -1,5 +1,5 @@
-//! The records of a batch: derived ones in order of emission, one changelog record per dirty row, and the
-//! schedule record that vouches for them.
+//! The records of a batch: derived ones in order of emission, one changelog record per dirty row,
+//! and the schedule record that vouches for them.
 
 use std::collections::HashMap;
 
@@ -30,7 +30,12 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(partition: u32, now: Millis) -> Self {
-        Self { partition, now, records: Vec::new(), derived_digest: Digest::default() }
+        Self {
+            partition,
+            now,
+            records: Vec::new(),
+            derived_digest: Digest::default(),
+        }
     }
 
     /// Adds the derived records and their digest.
@@ -42,14 +47,21 @@ impl Output {
             let (topic, key) = destination(&record);
             let value = encode(&record);
             let position = seen.entry((topic, key.clone())).or_default();
-            self.derived_digest.insert_derived(topic.as_str(), &key, body(&value), *position);
+            self.derived_digest
+                .insert_derived(topic, &key, body(&value), *position);
             *position += 1;
             let headers = headers(&record, ordinal.next(record.cause()), &time, traceparent);
             // An organisation, or a misplaced key, has its own home; everything else lives here.
             let by_key = matches!(topic, Topic::Inventory | Topic::DeadLetters);
             let partition = (!by_key).then_some(self.partition);
             let value = Some(Bytes::from(value));
-            self.records.push(NewRecord { topic, partition, key: Some(key), value, headers });
+            self.records.push(NewRecord {
+                topic,
+                partition,
+                key: Some(key),
+                value,
+                headers,
+            });
             metrics::derived(topic, 1);
         }
     }
@@ -84,11 +96,14 @@ impl Output {
             metrics::derived(change.table.changelog(), 1);
             changes.push(change);
         }
-        let tables = Table::ALL.into_iter().enumerate().map(|(at, table)| TableDigest {
-            topic: table.changelog(),
-            records: counts[at],
-            digest: digests.0[at].0,
-        });
+        let tables = Table::ALL
+            .into_iter()
+            .enumerate()
+            .map(|(at, table)| TableDigest {
+                topic: table.changelog(),
+                records: counts[at],
+                digest: digests.0[at].0,
+            });
         (changes, tables.collect())
     }
 
@@ -116,7 +131,10 @@ impl TableDigests {
 }
 
 fn position(table: Table) -> usize {
-    Table::ALL.iter().position(|one| *one == table).unwrap_or_default()
+    Table::ALL
+        .iter()
+        .position(|one| *one == table)
+        .unwrap_or_default()
 }
 
 /// Counts the records of one cause, which stand together.
@@ -154,19 +172,30 @@ fn headers(
     time: &str,
     traceparent: Option<Bytes>,
 ) -> Vec<(String, Bytes)> {
-    let cause = record.cause().map_or_else(|| "none".to_owned(), |cause| cause.to_string());
+    let cause = record
+        .cause()
+        .map_or_else(|| "none".to_owned(), |cause| cause.to_string());
     let (kind, subject) = kind_and_subject(record);
     let mut headers = vec![
         ("ce_specversion".to_owned(), Bytes::from_static(b"1.0")),
-        ("ce_id".to_owned(), Bytes::from(format!("{cause}.{ordinal}"))),
+        (
+            "ce_id".to_owned(),
+            Bytes::from(format!("{cause}.{ordinal}")),
+        ),
         ("ce_source".to_owned(), Bytes::from_static(b"rollcall")),
-        ("ce_type".to_owned(), Bytes::from(format!("io.rollcall.{kind}.v1"))),
+        (
+            "ce_type".to_owned(),
+            Bytes::from(format!("io.rollcall.{kind}.v1")),
+        ),
         ("ce_subject".to_owned(), subject),
         ("ce_time".to_owned(), Bytes::from(time.to_owned())),
         (SOURCE.to_owned(), Bytes::from(cause)),
     ];
     if let Derived::DeadLetter(letter) = record {
-        headers.push(("reason".to_owned(), Bytes::from_static(letter.reason.as_str().as_bytes())));
+        headers.push((
+            "reason".to_owned(),
+            Bytes::from_static(letter.reason.as_str().as_bytes()),
+        ));
     }
     headers.extend(traceparent.map(|trace| ("traceparent".to_owned(), trace)));
     headers
@@ -174,14 +203,16 @@ fn headers(
 
 fn kind_and_subject(record: &Derived) -> (String, Bytes) {
     let (kind, subject) = match record {
-        Derived::Event(event) => {
-            (format!("connection.{}", event.kind.as_str()), event.client_id.as_bytes())
-        }
+        Derived::Event(event) => (
+            format!("connection.{}", event.kind.as_str()),
+            event.client_id.as_bytes(),
+        ),
         Derived::Inventory(message) => ("inventory.host".to_owned(), message.client_id.as_bytes()),
         Derived::LookupDue(lookup) => ("tenant.lookup-due".to_owned(), lookup.client_id.as_bytes()),
-        Derived::Delivery(delivery) => {
-            ("delivery.outbound".to_owned(), delivery.client_id.as_bytes())
-        }
+        Derived::Delivery(delivery) => (
+            "delivery.outbound".to_owned(),
+            delivery.client_id.as_bytes(),
+        ),
         Derived::DeadLetter(letter) => ("dead-letter".to_owned(), letter.key.as_slice()),
     };
     (kind, Bytes::copy_from_slice(subject))

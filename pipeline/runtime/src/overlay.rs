@@ -1,7 +1,7 @@
 //! Rows during a batch: what the batch changed lies over what the tables hold.
 //!
-//! Reads go overlay, then tables; writes go to the overlay only. Rows come out in the order in which they
-//! were first touched, so that a replay writes the same changelog.
+//! Reads go overlay, then tables; writes go to the overlay only. Rows come out in the order in
+//! which they were first touched, so that a replay writes the same changelog.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,10 @@ impl Row for ConnectionRow {
     const TABLE: Table = Table::Connections;
     const WHAT: &'static str = "connection row";
     fn index(&self) -> RowIndex {
-        RowIndex { due_at: self.due_at, org_id: self.org_id.clone() }
+        RowIndex {
+            due_at: self.due_at,
+            org_id: self.org_id.clone(),
+        }
     }
 }
 
@@ -31,7 +34,10 @@ impl Row for Delivery {
     const TABLE: Table = Table::Outbox;
     const WHAT: &'static str = "outbox row";
     fn index(&self) -> RowIndex {
-        RowIndex { due_at: self.due_at, org_id: String::new() }
+        RowIndex {
+            due_at: self.due_at,
+            org_id: String::new(),
+        }
     }
 }
 
@@ -71,7 +77,11 @@ pub(crate) struct Slots<R> {
 
 impl<R: Row> Slots<R> {
     pub(crate) fn new(partition: u32) -> Self {
-        Self { partition, by_key: HashMap::new(), slots: Vec::new() }
+        Self {
+            partition,
+            by_key: HashMap::new(),
+            slots: Vec::new(),
+        }
     }
 
     /// Takes the row of `key` out for the fold; [`Slots::put`] must bring it back.
@@ -80,13 +90,26 @@ impl<R: Row> Slots<R> {
         if let Some(at) = self.by_key.get(key) {
             return Ok(self.slots[*at].row.take());
         }
-        let failed = |source| Error::Tables { partition, action: "read a row", source };
+        let failed = |source| Error::Tables {
+            partition,
+            action: "read a row",
+            source,
+        };
         let before = tables.get(R::TABLE, key).map_err(failed)?;
-        let own = |source| Error::Own { partition, what: R::WHAT, source };
+        let own = |source| Error::Own {
+            partition,
+            what: R::WHAT,
+            source,
+        };
         let row = before.as_deref().map(R::decode).transpose().map_err(own)?;
         let before = before.zip(row.as_ref().map(Row::index));
         self.by_key.insert(key.clone(), self.slots.len());
-        self.slots.push(Slot { key: key.clone(), before, row: None, is_dirty: false });
+        self.slots.push(Slot {
+            key: key.clone(),
+            before,
+            row: None,
+            is_dirty: false,
+        });
         Ok(row)
     }
 
@@ -101,14 +124,22 @@ impl<R: Row> Slots<R> {
 
     /// The rows that differ from the tables, encoded, in the order of their first touch.
     pub(crate) fn into_dirty(self) -> impl Iterator<Item = Dirty> {
-        self.slots.into_iter().filter(|slot| slot.is_dirty).filter_map(|slot| {
-            let new = slot.row.map(|row| (Bytes::from(row.encode()), row.index()));
-            let (before, old) = slot.before.unzip();
-            if before.as_ref() == new.as_ref().map(|(value, _)| value) {
-                return None;
-            }
-            let change = Change { table: R::TABLE, key: slot.key, old, new };
-            Some(Dirty { change, before })
-        })
+        self.slots
+            .into_iter()
+            .filter(|slot| slot.is_dirty)
+            .filter_map(|slot| {
+                let new = slot.row.map(|row| (Bytes::from(row.encode()), row.index()));
+                let (before, old) = slot.before.unzip();
+                if before.as_ref() == new.as_ref().map(|(value, _)| value) {
+                    return None;
+                }
+                let change = Change {
+                    table: R::TABLE,
+                    key: slot.key,
+                    old,
+                    new,
+                };
+                Some(Dirty { change, before })
+            })
     }
 }

@@ -1,4 +1,5 @@
-//! One partition's processor: the turn that reads, folds, appends and applies, and the loop around it.
+//! One partition's processor: the turn that reads, folds, appends and applies, and the loop around
+//! it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,8 +21,8 @@ use crate::metrics;
 use crate::output::Output;
 use crate::restore::{Progress, Restored, restore};
 
-/// A partition without work writes an empty batch this often, so that its newest schedule record never
-/// expires (DESIGN.md section 5).
+/// A partition without work writes an empty batch this often, so that its newest schedule record
+/// never expires (DESIGN.md section 5).
 const EMPTY_BATCH_AFTER_MS: i64 = rollcall_model::time::HOUR_MS;
 
 /// What a processor works with.
@@ -82,7 +83,28 @@ impl<T: Tables> Processor<T> {
             replayed = restored.replayed,
             "Partition restored."
         );
-        Ok((Self { setup, decoder, policy_bytes, policy_hash, progress }, restored))
+        Ok((
+            Self {
+                setup,
+                decoder,
+                policy_bytes,
+                policy_hash,
+                progress,
+            },
+            restored,
+        ))
+    }
+
+    /// The partition's tables, as the last batch left them.
+    #[cfg(test)]
+    pub(crate) fn tables(&self) -> &T {
+        &self.setup.tables
+    }
+
+    /// Ends the processor and gives its tables back.
+    #[cfg(test)]
+    pub(crate) fn into_tables(self) -> T {
+        self.setup.tables
     }
 
     /// Runs until `stop` turns true; a batch that has begun is finished first.
@@ -117,21 +139,46 @@ impl<T: Tables> Processor<T> {
             (self.progress.now, self.progress.timers_at),
         )?;
         let limit = self.setup.policy.timers_per_batch_max as usize;
-        let failed = |source| Error::Tables { partition, action: "read its timers", source };
-        let due = self.setup.tables.due(inputs.timers_at, limit).map_err(failed)?;
-        let records: usize = inputs.records.iter().map(|(_, records)| records.len()).sum();
+        let failed = |source| Error::Tables {
+            partition,
+            action: "read its timers",
+            source,
+        };
+        let due = self
+            .setup
+            .tables
+            .due(inputs.timers_at, limit)
+            .map_err(failed)?;
+        let records: usize = inputs
+            .records
+            .iter()
+            .map(|(_, records)| records.len())
+            .sum();
         let empty_at = self.progress.now + EMPTY_BATCH_AFTER_MS;
         if records == 0 && due.is_empty() && inputs.now < empty_at {
             let next = self.setup.tables.next_due().map_err(failed)?;
-            return Ok(Turn::Idle { until: next.map_or(empty_at, |due| due.min(empty_at)) });
+            return Ok(Turn::Idle {
+                until: next.map_or(empty_at, |due| due.min(empty_at)),
+            });
         }
         let tables = &self.setup.tables;
-        let folded =
-            fold(partition, &self.setup.policy, &self.decoder, tables, &due, &inputs)?;
+        let folded = fold(
+            partition,
+            &self.setup.policy,
+            &self.decoder,
+            tables,
+            &due,
+            &inputs,
+        )?;
         self.commit(&inputs, folded).await?;
         let number = self.progress.batch;
         let timers = due.len();
-        metrics::committed(partition, number, timers as u64, begun.elapsed().as_secs_f64());
+        metrics::committed(
+            partition,
+            number,
+            timers as u64,
+            begun.elapsed().as_secs_f64(),
+        );
         debug!(partition, number, records, timers, "Batch committed.");
         Ok(Turn::Folded { records, timers })
     }
@@ -162,12 +209,20 @@ impl<T: Tables> Processor<T> {
             refused_for_schema: folded.refused_for_schema,
         });
         let topics: Vec<Topic> = output.records.iter().map(|record| record.topic).collect();
-        let append = Append { records: output.records, positions: positions(partition, inputs) };
+        let append = Append {
+            records: output.records,
+            positions: positions(partition, inputs),
+        };
         let appended = self.setup.log.append(append).await;
-        let offsets = appended
-            .map_err(|source| Error::Log { partition, action: "commit a batch", source })?;
+        let offsets = appended.map_err(|source| Error::Log {
+            partition,
+            action: "commit a batch",
+            source,
+        })?;
         for (topic, offset) in topics.into_iter().zip(offsets) {
-            let table = rollcall_tables::Table::ALL.iter().position(|t| t.changelog() == topic);
+            let table = rollcall_tables::Table::ALL
+                .iter()
+                .position(|t| t.changelog() == topic);
             if let Some(at) = table {
                 next.changelogs[at] = offset + 1;
             }
@@ -176,7 +231,11 @@ impl<T: Tables> Processor<T> {
         self.setup
             .tables
             .apply(&changes, &meta)
-            .map_err(|source| Error::Tables { partition, action: "apply a batch", source })?;
+            .map_err(|source| Error::Tables {
+                partition,
+                action: "apply a batch",
+                source,
+            })?;
         self.progress = next;
         Ok(())
     }
@@ -184,7 +243,10 @@ impl<T: Tables> Processor<T> {
 
 /// What the batch read, topic by topic.
 fn ranges(before: &Progress, inputs: &Inputs) -> Vec<InputRange> {
-    let all = Topic::INPUTS.into_iter().zip(before.inputs).zip(inputs.next);
+    let all = Topic::INPUTS
+        .into_iter()
+        .zip(before.inputs)
+        .zip(inputs.next);
     all.filter(|((_, from), to)| from != to)
         .map(|((topic, from), to)| InputRange { topic, from, to })
         .collect()
@@ -192,5 +254,11 @@ fn ranges(before: &Progress, inputs: &Inputs) -> Vec<InputRange> {
 
 fn positions(partition: u32, inputs: &Inputs) -> Vec<Position> {
     let all = Topic::INPUTS.into_iter().zip(inputs.next);
-    all.map(|(topic, next)| Position { group: GROUP.to_owned(), topic, partition, next }).collect()
+    all.map(|(topic, next)| Position {
+        group: GROUP.to_owned(),
+        topic,
+        partition,
+        next,
+    })
+    .collect()
 }

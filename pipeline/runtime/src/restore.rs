@@ -1,5 +1,5 @@
-//! Where a partition stands after a restart: the tables as they were flushed, the tail of their changelogs
-//! on top, and the newest schedule record as witness.
+//! Where a partition stands after a restart: the tables as they were flushed, the tail of their
+//! changelogs on top, and the newest schedule record as witness.
 
 use std::collections::HashMap;
 
@@ -14,8 +14,12 @@ use crate::error::Error;
 use crate::inputs::{GROUP, Positions};
 use crate::output::TableDigests;
 
-/// Changelog records replayed as one: bounds memory, and each step leaves a consistent store behind.
-const CHUNK: ReadLimit = ReadLimit { records: 10_000, bytes: 16 * 1024 * 1024 };
+/// Changelog records replayed as one: bounds memory, and each step leaves a consistent store
+/// behind.
+const CHUNK: ReadLimit = ReadLimit {
+    records: 10_000,
+    bytes: 16 * 1024 * 1024,
+};
 
 /// What a restore found and did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +52,10 @@ pub(crate) struct Progress {
 impl Progress {
     /// The progress record that goes with the tables.
     pub(crate) fn meta(&self, policy: &[u8]) -> Meta {
-        let digests = Table::ALL.into_iter().zip(self.digests.0).map(|(t, d)| (t, d.0));
+        let digests = Table::ALL
+            .into_iter()
+            .zip(self.digests.0)
+            .map(|(t, d)| (t, d.0));
         Meta {
             batch: self.batch,
             now: self.now,
@@ -67,7 +74,11 @@ pub(crate) fn restore(
     tables: &mut dyn Tables,
     partition: u32,
 ) -> Result<(Progress, Restored), Error> {
-    let failed = |source| Error::Tables { partition, action: "read its progress", source };
+    let failed = |source| Error::Tables {
+        partition,
+        action: "read its progress",
+        source,
+    };
     let stored = tables.meta().map_err(failed)?.unwrap_or_default();
     let mut progress = Progress {
         batch: stored.batch,
@@ -84,7 +95,12 @@ pub(crate) fn restore(
         let from = progress.changelogs[at];
         if from > end {
             let topic = table.changelog();
-            return Err(Error::Ahead { partition, topic, stored: from, end });
+            return Err(Error::Ahead {
+                partition,
+                topic,
+                stored: from,
+                end,
+            });
         }
         replayed += replay(log, tables, partition, table, end, &mut progress, &stored)?;
     }
@@ -96,12 +112,19 @@ pub(crate) fn restore(
         progress.policy_hash = newest.policy_hash;
     }
     crate::metrics::restored(replayed);
-    let restored = Restored { replayed, batch: progress.batch };
+    let restored = Restored {
+        replayed,
+        batch: progress.batch,
+    };
     Ok((progress, restored))
 }
 
 fn value_of<V: Copy + Default>(pairs: &[(Table, V)], table: Table) -> V {
-    pairs.iter().find(|(one, _)| *one == table).map(|(_, value)| *value).unwrap_or_default()
+    pairs
+        .iter()
+        .find(|(one, _)| *one == table)
+        .map(|(_, value)| *value)
+        .unwrap_or_default()
 }
 
 fn offsets(
@@ -109,8 +132,11 @@ fn offsets(
     topic: Topic,
     partition: u32,
 ) -> Result<rollcall_log::OffsetRange, Error> {
-    log.offsets(topic, partition)
-        .map_err(|source| Error::Log { partition, action: "read its offsets", source })
+    log.offsets(topic, partition).map_err(|source| Error::Log {
+        partition,
+        action: "read its offsets",
+        source,
+    })
 }
 
 /// The positions that the last batch committed; the start of a topic that none ever read.
@@ -119,7 +145,11 @@ fn committed(log: &dyn Log, partition: u32) -> Result<Positions, Error> {
     for (position, topic) in positions.iter_mut().zip(Topic::INPUTS) {
         let found = log
             .position(GROUP, topic, partition)
-            .map_err(|source| Error::Log { partition, action: "read its positions", source })?;
+            .map_err(|source| Error::Log {
+                partition,
+                action: "read its positions",
+                source,
+            })?;
         *position = match found {
             Some(next) => next,
             None => offsets(log, topic, partition)?.start,
@@ -138,13 +168,20 @@ fn replay(
     progress: &mut Progress,
     stored: &Meta,
 ) -> Result<u64, Error> {
-    let at = Table::ALL.iter().position(|one| *one == table).unwrap_or_default();
+    let at = Table::ALL
+        .iter()
+        .position(|one| *one == table)
+        .unwrap_or_default();
     let mut replayed = 0;
     while progress.changelogs[at] < end {
         let from = progress.changelogs[at];
         let records = log
             .read(table.changelog(), partition, from, CHUNK)
-            .map_err(|source| Error::Log { partition, action: "read a changelog", source })?;
+            .map_err(|source| Error::Log {
+                partition,
+                action: "read a changelog",
+                source,
+            })?;
         // Compaction leaves gaps, at the end too.
         progress.changelogs[at] = records.last().map_or(end, |last| last.offset + 1).min(end);
         let mut last_by_key: HashMap<Bytes, Option<Bytes>> = HashMap::new();
@@ -159,11 +196,19 @@ fn replay(
             .into_iter()
             .map(|(key, value)| change(tables, partition, table, key, value, digest))
             .collect::<Result<Vec<_>, Error>>()?;
-        // Batch number and times stay behind until all changelogs are in: the log has the newer ones.
-        let meta = Meta { inputs: stored.inputs.clone(), ..progress.meta(&stored.policy) };
+        // Batch number and times stay behind until all changelogs are in: the log has the newer
+        // ones.
+        let meta = Meta {
+            inputs: stored.inputs.clone(),
+            ..progress.meta(&stored.policy)
+        };
         tables
             .apply(&changes, &meta)
-            .map_err(|source| Error::Tables { partition, action: "restore rows", source })?;
+            .map_err(|source| Error::Tables {
+                partition,
+                action: "restore rows",
+                source,
+            })?;
     }
     Ok(replayed)
 }
@@ -176,29 +221,42 @@ fn change(
     value: Option<Bytes>,
     digest: &mut Digest,
 ) -> Result<Change, Error> {
-    let failed = |source| Error::Tables { partition, action: "read a row", source };
+    let failed = |source| Error::Tables {
+        partition,
+        action: "read a row",
+        source,
+    };
     let old = match tables.get(table, &key).map_err(failed)? {
         Some(before) => {
             digest.remove(&key, body(&before));
-            Some(index(partition, table, &before)?)
+            Some(index(partition, &before)?)
         }
         None => None,
     };
     let new = match value {
         Some(value) => {
             digest.insert(&key, body(&value));
-            let index = index(partition, table, &value)?;
+            let index = index(partition, &value)?;
             Some((value, index))
         }
         None => None,
     };
-    Ok(Change { table, key, old, new })
+    Ok(Change {
+        table,
+        key,
+        old,
+        new,
+    })
 }
 
 /// What the indexes need of a row, from its leading fields alone.
-fn index(partition: u32, table: Table, value: &[u8]) -> Result<RowIndex, Error> {
-    let own = |source| Error::Own { partition, what: "changelog record", source };
-    let (due_at, org_id) = leading(table.changelog(), value).map_err(own)?;
+fn index(partition: u32, value: &[u8]) -> Result<RowIndex, Error> {
+    let own = |source| Error::Own {
+        partition,
+        what: "changelog record",
+        source,
+    };
+    let (due_at, org_id) = leading(value).map_err(own)?;
     Ok(RowIndex { due_at, org_id })
 }
 
@@ -208,13 +266,27 @@ fn newest_batch(log: &dyn Log, partition: u32) -> Result<Option<Batch>, Error> {
     if range.end == range.start {
         return Ok(None);
     }
-    let limit = ReadLimit { records: 1, bytes: CHUNK.bytes };
+    let limit = ReadLimit {
+        records: 1,
+        bytes: CHUNK.bytes,
+    };
     let records = log
         .read(Topic::Schedule, partition, range.end - 1, limit)
-        .map_err(|source| Error::Log { partition, action: "read its schedule", source })?;
-    let own = |source| Error::Own { partition, what: "schedule record", source };
+        .map_err(|source| Error::Log {
+            partition,
+            action: "read its schedule",
+            source,
+        })?;
+    let own = |source| Error::Own {
+        partition,
+        what: "schedule record",
+        source,
+    };
     let value = records.into_iter().next().and_then(|record| record.value);
-    value.map(|value| Batch::decode(&value)).transpose().map_err(own)
+    value
+        .map(|value| Batch::decode(&value))
+        .transpose()
+        .map_err(own)
 }
 
 /// The restored tables must be the ones that the newest batch left behind.
@@ -227,7 +299,13 @@ fn verify(partition: u32, newest: &Batch, progress: &mut Progress) -> Result<(),
         let found = progress.digests.of(table).0;
         if found != expected.digest {
             let (batch, expected) = (newest.number, expected.digest);
-            return Err(Error::Digest { partition, table, batch, found, expected });
+            return Err(Error::Digest {
+                partition,
+                table,
+                batch,
+                found,
+                expected,
+            });
         }
     }
     Ok(())

@@ -14,7 +14,8 @@ pub struct Arrival {
     pub at: Coordinates,
     /// When the log took it (LogAppendTime).
     pub appended_at: Millis,
-    /// When the bridge received it; the fold caps it at `appended_at`. Equal to it for records without a bridge.
+    /// When the bridge received it; the fold caps it at `appended_at`. Equal to it for records
+    /// without a bridge.
     pub received_at: Millis,
     /// MQTT RETAIN.
     pub is_retained: bool,
@@ -167,7 +168,8 @@ pub enum ReceiptOutcome {
 /// The value of `requests`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundRequest {
-    /// Made by the API; becomes the delivery's id when it is a UUID, so that the caller can follow it.
+    /// Made by the API; becomes the delivery's id when it is a UUID, so that the caller can follow
+    /// it.
     pub id: DeliveryId,
     /// What to send.
     pub body: RequestBody,

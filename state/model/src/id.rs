@@ -9,16 +9,18 @@ use uuid::Uuid;
 
 use crate::topic::Cause;
 
-/// Longest client id accepted, in bytes: MQTT 3.1.1 allows 65,535, the deployed table 100; 256 leaves
-/// room for plugins and keeps keys small.
+/// Longest client id accepted, in bytes: MQTT 3.1.1 allows 65,535, the deployed table 100; 256
+/// leaves room for plugins and keeps keys small.
 pub const CLIENT_ID_BYTES_MAX: usize = 256;
 
-/// Namespace of every UUID v5 that rollcall makes. Arbitrary, and fixed for ever: ids in old logs come from it.
+/// Namespace of every UUID v5 that rollcall makes. Arbitrary, and fixed for ever: ids in old logs
+/// come from it.
 const NAMESPACE: Uuid = Uuid::from_u128(0x0d2c_6b0a_53f4_5f0f_9a6e_1b5c_8f2e_7d41);
 
 /// The name a device connects with, and the key of every log but inventory and schedule.
 ///
-/// Shape: 1 to 256 bytes of UTF-8 without control characters, `/`, `+` or `#` (it is one MQTT topic level).
+/// Shape: 1 to 256 bytes of UTF-8 without control characters, `/`, `+` or `#` (it is one MQTT topic
+/// level).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(Arc<str>);
 

@@ -28,7 +28,8 @@ pub struct Ingress {
     pub received_at: Millis,
     /// Which bridge instance.
     pub bridge: String,
-    /// Counts the sessions of that bridge with its broker: a new one means that publishes may be missing.
+    /// Counts the sessions of that bridge with its broker: a new one means that publishes may be
+    /// missing.
     pub broker_generation: u64,
 }
 
@@ -38,7 +39,8 @@ pub enum IngressKind {
     /// A publish by the device (or its will).
     #[default]
     Publish,
-    /// The broker that held this client's connection was lost: nobody knows whether it is still there.
+    /// The broker that held this client's connection was lost: nobody knows whether it is still
+    /// there.
     BrokerLost,
     /// After the loss, the re-read of retained messages brought no handshake of this client.
     RetainedAbsent,
@@ -66,7 +68,8 @@ impl Dialect {
         }
     }
 
-    /// Whether silence means anything (seed 004): only where the dialect keeps traffic alive by itself.
+    /// Whether silence means anything (seed 004): only where the dialect keeps traffic alive by
+    /// itself.
     pub fn has_keep_alive_traffic(self) -> bool {
         match self {
             Dialect::Draft | Dialect::Rhc => false,

@@ -1,8 +1,10 @@
-//! What is true: the words every other crate speaks in. Ids, times, events, rows, derived records and policy.
+//! What is true: the words every other crate speaks in. Ids, times, events, rows, derived records
+//! and policy.
 //!
-//! No IO, no clock, no encoding: how these types look on the wire is `rollcall-schemas`' affair, what they
-//! do to each other is `rollcall-fold`'s. Reading order: ids and times, then what comes in (`ingress`,
-//! `event`), what is kept (`row`, `delivery`), what goes out (`derived`, `batch`), and the rules' numbers (`policy`).
+//! No IO, no clock, no encoding: how these types look on the wire is `rollcall-schemas`' affair,
+//! what they do to each other is `rollcall-fold`'s. Reading order: ids and times, then what comes
+//! in (`ingress`, `event`), what is kept (`row`, `delivery`), what goes out (`derived`, `batch`),
+//! and the rules' numbers (`policy`).
 
 pub mod id;
 pub mod json;

@@ -1,9 +1,11 @@
-//! The rules' numbers, recorded with every batch that changes them. `docs/policy.md` lists the keys.
+//! The rules' numbers, recorded with every batch that changes them. `docs/policy.md` lists the
+//! keys.
 
 use crate::ingress::Dialect;
 use crate::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
 
-/// Intervals and limits of the fold (DESIGN.md section 4). Durations in milliseconds, never negative.
+/// Intervals and limits of the fold (DESIGN.md section 4). Durations in milliseconds, never
+/// negative.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// How long an offline row stays.
@@ -24,8 +26,8 @@ pub struct Policy {
     pub refresh_after_ms: i64,
     /// Inventory may drop a host after this (deployed: 26 h).
     pub inventory_stale_after_ms: i64,
-    /// Dialects in which silence means something (seed 004), without repetition. By default those with
-    /// keep-alive traffic; elsewhere silence is legal.
+    /// Dialects in which silence means something (seed 004), without repetition. By default those
+    /// with keep-alive traffic; elsewhere silence is legal.
     pub inactivity_dialects: Vec<Dialect>,
     /// Silent for this long: inactive. Only for [`Policy::inactivity_dialects`].
     pub inactive_after_ms: i64,

@@ -11,8 +11,8 @@ pub const GUARD_IDS_MAX: usize = 8;
 
 /// One row of the `connections` table and value of its changelog.
 ///
-/// Field order is the order on the wire: `due_at` and `org_id` lead, so that a restore can index a row
-/// without decoding the rest (DESIGN.md section 6).
+/// Field order is the order on the wire: `due_at` and `org_id` lead, so that a restore can index a
+/// row without decoding the rest (DESIGN.md section 6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionRow {
     /// The earliest of the row's timers, as of its last change; `None` when it has none.

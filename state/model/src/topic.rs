@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::time::Millis;
 
-/// One log (DESIGN.md section 3). The name on the broker carries a configurable prefix; this one never does,
-/// so that a replay under another prefix gives the same bytes.
+/// One log (DESIGN.md section 3). The name on the broker carries a configurable prefix; this one
+/// never does, so that a replay under another prefix gives the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Topic {
     /// Raw status publishes.
@@ -55,8 +55,13 @@ impl Topic {
     ];
 
     /// The processor's inputs in rank order: a batch folds them in the order (rank, offset).
-    pub const INPUTS: [Topic; 5] =
-        [Topic::Status, Topic::Messages, Topic::Tenants, Topic::Receipts, Topic::Requests];
+    pub const INPUTS: [Topic; 5] = [
+        Topic::Status,
+        Topic::Messages,
+        Topic::Tenants,
+        Topic::Receipts,
+        Topic::Requests,
+    ];
 
     /// The name without prefix.
     pub fn as_str(self) -> &'static str {
@@ -113,7 +118,11 @@ impl Coordinates {
         let topic = Topic::from_name(parts.next()?)?;
         let partition = parts.next()?.parse().ok()?;
         let offset = parts.next()?.parse().ok()?;
-        parts.next().is_none().then_some(Self { topic, partition, offset })
+        parts.next().is_none().then_some(Self {
+            topic,
+            partition,
+            offset,
+        })
     }
 }
 
@@ -204,7 +213,12 @@ impl Cause {
             return Coordinates::parse(text).map(Cause::Record);
         };
         let (name, due_at) = timer.split_once('@')?;
-        let kind = TimerKind::ALL.into_iter().find(|kind| kind.as_str() == name)?;
-        Some(Cause::Timer { kind, due_at: Millis(due_at.parse().ok()?) })
+        let kind = TimerKind::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == name)?;
+        Some(Cause::Timer {
+            kind,
+            due_at: Millis(due_at.parse().ok()?),
+        })
     }
 }

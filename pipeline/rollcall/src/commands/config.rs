@@ -9,7 +9,11 @@ use crate::config::{self, Sources};
 /// Prints it.
 pub(crate) fn run(args: &ShowConfig) -> Outcome {
     let file = args.config.as_deref();
-    let config = config::load(&Sources { file, is_dev: args.dev, flags: Vec::new() })?;
+    let config = config::load(&Sources {
+        file,
+        is_dev: args.dev,
+        flags: Vec::new(),
+    })?;
     let text = toml::to_string(&config).context("cannot write the configuration as TOML")?;
     crate::print::out(&text)?;
     Ok(())

@@ -19,7 +19,9 @@ pub(crate) fn list(args: &List) -> Outcome {
         let mut left = args.limit;
         let mut after: Option<String> = None;
         if !args.json {
-            print::line(&line("CLIENT", "PRESENCE", "ORG", "DIALECT", "REV", "CHANGED"))?;
+            print::line(&line(
+                "CLIENT", "PRESENCE", "ORG", "DIALECT", "REV", "CHANGED",
+            ))?;
         }
         while left > 0 {
             let mut query = vec![("limit", left.min(PAGE).to_string())];
@@ -29,10 +31,17 @@ pub(crate) fn list(args: &List) -> Outcome {
             let response = source.get(&["ops", "connections"], &query).await?;
             let response = response.context("the system has no operator's view; is it older?")?;
             let page: Value = response.json().await.context("the system sent no JSON")?;
-            let rows = page["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let rows = page["data"]
+                .as_array()
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             left = left.saturating_sub(rows.len());
             for row in rows {
-                print::line(&if args.json { row.to_string() } else { summary(row) })?;
+                print::line(&if args.json {
+                    row.to_string()
+                } else {
+                    summary(row)
+                })?;
             }
             after = page["next"].as_str().map(str::to_owned);
             if after.is_none() {

@@ -17,8 +17,8 @@ use crate::print;
 use crate::stores::Folders;
 use crate::system::System;
 
-/// Folds of different partitions, requests and the broker's hook get threads of their own, so that a long
-/// batch holds up nobody.
+/// Folds of different partitions, requests and the broker's hook get threads of their own, so that
+/// a long batch holds up nobody.
 const WORKER_THREADS_MIN: usize = 8;
 
 /// Runs until SIGINT or SIGTERM, or until a role fails.
@@ -35,14 +35,22 @@ pub(crate) fn run(args: &Dev) -> Outcome {
 /// The configuration with this command's flags on top.
 fn effective(args: &Dev) -> Result<Config, Failure> {
     let mut flags = Vec::new();
-    let addresses = [("mqtt.listen", args.mqtt), ("api.listen", args.http), ("ops.listen", args.ops)];
+    let addresses = [
+        ("mqtt.listen", args.mqtt),
+        ("api.listen", args.http),
+        ("ops.listen", args.ops),
+    ];
     for (key, address) in addresses {
         flags.extend(address.map(|address| (key, address.to_string())));
     }
     if let Some(data_dir) = &args.data_dir {
         flags.push(("process.data_dir", data_dir.display().to_string()));
     }
-    Ok(config::load(&Sources { file: args.config.as_deref(), is_dev: true, flags })?)
+    Ok(config::load(&Sources {
+        file: args.config.as_deref(),
+        is_dev: true,
+        flags,
+    })?)
 }
 
 async fn serve(config: &Config) -> Outcome {
@@ -55,7 +63,12 @@ async fn serve(config: &Config) -> Outcome {
         Some(file) => Tenants::File(file),
         None => Tenants::BuiltIn(&file),
     };
-    print::out(&banner(&system.addresses, data.path(), data.is_temporary(), &shown))?;
+    print::out(&banner(
+        &system.addresses,
+        data.path(),
+        data.is_temporary(),
+        &shown,
+    ))?;
     let failure = tokio::select! {
         _ = interrupt.recv() => None,
         _ = terminate.recv() => None,
@@ -76,7 +89,10 @@ fn tenants(config: &Config, data_dir: &Path) -> anyhow::Result<(Arc<dyn Source>,
         return Ok((config.tenant.open(clock)?, file.clone()));
     }
     let file = Folders::of(data_dir).tenants;
-    let built_in = rollcall_tenant::Config { file: Some(file.clone()), ..config.tenant.clone() };
+    let built_in = rollcall_tenant::Config {
+        file: Some(file.clone()),
+        ..config.tenant.clone()
+    };
     Ok((built_in.open_dev(clock)?, file))
 }
 
@@ -90,7 +106,9 @@ impl DataDir {
     fn open(named: &Path) -> anyhow::Result<Self> {
         if named.as_os_str().is_empty() {
             let made = tempfile::Builder::new().prefix("rollcall-").tempdir();
-            return Ok(Self::Temporary(made.context("cannot make a temporary data folder")?));
+            return Ok(Self::Temporary(
+                made.context("cannot make a temporary data folder")?,
+            ));
         }
         std::fs::create_dir_all(named)
             .with_context(|| format!("cannot make the data folder {}", named.display()))?;

@@ -1,5 +1,5 @@
-//! Where a command that looks into a system looks: the ops port of a running process, or the same routes
-//! served for a moment over the data folder of a stopped one. So both answer alike.
+//! Where a command that looks into a system looks: the ops port of a running process, or the same
+//! routes served for a moment over the data folder of a stopped one. So both answer alike.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,9 +32,13 @@ impl Source {
             Some(folder) => serve(folder, &mut served).await?,
             None => target.url.clone(),
         };
-        let base = Url::parse(&text)
-            .map_err(|error| Failure::Usage(format!("--url {text}: {error}")))?;
-        Ok(Self { base, http: reqwest::Client::new(), _served: served })
+        let base =
+            Url::parse(&text).map_err(|error| Failure::Usage(format!("--url {text}: {error}")))?;
+        Ok(Self {
+            base,
+            http: reqwest::Client::new(),
+            _served: served,
+        })
     }
 
     /// The answer to `GET path?query`; `None` when the system says that there is no such thing.
@@ -53,7 +57,10 @@ impl Source {
         }
         let sent = self.http.get(url).send().await;
         let response = sent.with_context(|| {
-            format!("nothing answers at {}; is `rollcall dev` up? --url says where", self.base)
+            format!(
+                "nothing answers at {}; is `rollcall dev` up? --url says where",
+                self.base
+            )
         })?;
         match response.status() {
             StatusCode::OK => Ok(Some(response)),
@@ -94,17 +101,29 @@ async fn serve(data_dir: &Path, served: &mut JoinSet<()>) -> anyhow::Result<Stri
     served.spawn(async move {
         let _held = following;
         if let Err(error) = follower.run(keep).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "Changelog unreadable.");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "Changelog unreadable."
+            );
         }
     });
     let mut changed = replica.changed();
     while !replica.is_ready() {
-        changed.changed().await.context("the changelogs cannot be read")?;
+        changed
+            .changed()
+            .await
+            .context("the changelogs cannot be read")?;
     }
     let listener = rollcall_api::bind(([127, 0, 0, 1], 0).into(), "a free port").await?;
     let address = listener.local_addr().context("no local address")?;
     let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;
-    let ops = Ops { log, replica, health: Health::default(), prometheus, stop };
+    let ops = Ops {
+        log,
+        replica,
+        health: Health::default(),
+        prometheus,
+        stop,
+    };
     served.spawn(async move {
         let (held, never) = watch::channel(false);
         let _ = rollcall_api::serve(listener, rollcall_api::ops(ops), never).await;

@@ -39,11 +39,15 @@ fn readable(line: &str) -> anyhow::Result<String> {
     prune(&mut value);
     let (topic, partition) = (text(&record["topic"]), text(&record["partition"]));
     let (offset, key) = (text(&record["offset"]), text(&record["key"]));
-    Ok(format!("{time}  {topic}/{partition}/{offset}  {key}  {value}"))
+    Ok(format!(
+        "{time}  {topic}/{partition}/{offset}  {key}  {value}"
+    ))
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Milliseconds UTC as people write them.

@@ -1,5 +1,6 @@
-//! The configuration: embedded defaults < TOML file < `ROLLCALL_` environment < flags. Everything is parsed
-//! and checked before anything is opened; unknown keys are refused with the nearest known name.
+//! The configuration: embedded defaults < TOML file < `ROLLCALL_` environment < flags. Everything
+//! is parsed and checked before anything is opened; unknown keys are refused with the nearest known
+//! name.
 
 mod policy;
 mod units;
@@ -14,6 +15,8 @@ use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
+
+use crate::nearest::nearest;
 
 pub(crate) use policy::PolicyConfig;
 pub(crate) use units::{Bytes, Retention};
@@ -109,7 +112,10 @@ pub(crate) fn load(sources: &Sources<'_>) -> Result<Config, Invalid> {
     }
     if let Some(file) = sources.file {
         if !file.is_file() {
-            return Err(Invalid(format!("--config {}: there is no such file", file.display())));
+            return Err(Invalid(format!(
+                "--config {}: there is no such file",
+                file.display()
+            )));
         }
         figment = figment.merge(Toml::file_exact(file));
     }
@@ -117,7 +123,9 @@ pub(crate) fn load(sources: &Sources<'_>) -> Result<Config, Invalid> {
     for (key, value) in &sources.flags {
         figment = figment.merge(Serialized::default(key, value));
     }
-    let config: Config = figment.extract().map_err(|error| Invalid(explain(&error)))?;
+    let config: Config = figment
+        .extract()
+        .map_err(|error| Invalid(explain(&error)))?;
     config.check()?;
     Ok(config)
 }
@@ -138,18 +146,25 @@ impl Config {
             let found = self.log.partitions;
             return invalid(format!("[log] partitions = {found}: give 1 to 256"));
         }
-        let prefixes = [("rhc", &self.dialect.rhc.prefix), ("draft", &self.dialect.draft.prefix)];
+        let prefixes = [
+            ("rhc", &self.dialect.rhc.prefix),
+            ("draft", &self.dialect.draft.prefix),
+        ];
         for (name, prefix) in prefixes {
             let is_level = |level: &str| !level.is_empty() && !level.contains(['+', '#', '$']);
             if !prefix.split('/').all(is_level) {
                 return invalid(format!(
-                    "[dialect.{name}] prefix = {prefix:?}: give MQTT topic levels without wildcards, \
-                     such as \"redhat\""
+                    "[dialect.{name}] prefix = {prefix:?}: give MQTT topic levels without \
+                     wildcards, such as \"redhat\""
                 ));
             }
         }
-        self.api.check().map_err(|error| Invalid(error.to_string()))?;
-        self.ops.check().map_err(|error| Invalid(error.to_string()))?;
+        self.api
+            .check()
+            .map_err(|error| Invalid(error.to_string()))?;
+        self.ops
+            .check()
+            .map_err(|error| Invalid(error.to_string()))?;
         if self.process.memory.0 < 16 * 1024 * 1024 {
             return invalid("[process] memory: give at least 16 MiB".to_owned());
         }
@@ -176,9 +191,7 @@ fn explain(error: &figment::Error) -> String {
             if path.last().is_none_or(|last| last != name) {
                 path.push(name.clone());
             }
-            let nearest =
-                known.iter().max_by(|a, b| similarity(name, a).total_cmp(&similarity(name, b)));
-            let remedy = match nearest {
+            let remedy = match nearest(name, known) {
                 Some(nearest) => format!("did you mean `{nearest}`?"),
                 None => "remove it".to_owned(),
             };
@@ -186,8 +199,4 @@ fn explain(error: &figment::Error) -> String {
         }
         kind => format!("{place}: {kind}"),
     }
-}
-
-fn similarity(a: &str, b: &str) -> f64 {
-    strsim::jaro_winkler(a, b)
 }

@@ -1,5 +1,5 @@
-//! `[policy]`: the rules' numbers as people write them. Keys are the fields of the recorded policy without
-//! their unit (docs/policy.md).
+//! `[policy]`: the rules' numbers as people write them. Keys are the fields of the recorded policy
+//! without their unit (docs/policy.md).
 
 use rollcall_model::Policy;
 use rollcall_model::ingress::Dialect;
@@ -76,7 +76,11 @@ impl PolicyConfig {
 
     /// Each dialect once, in a fixed order: the policy's bytes are compared.
     fn inactivity_dialects(&self) -> Vec<Dialect> {
-        let named = |dialect: &Dialect| self.inactivity_dialects.iter().any(|name| name.0 == *dialect);
+        let named = |dialect: &Dialect| {
+            self.inactivity_dialects
+                .iter()
+                .any(|name| name.0 == *dialect)
+        };
         Dialect::ALL.into_iter().filter(named).collect()
     }
 
@@ -93,7 +97,9 @@ impl PolicyConfig {
             ("activity_step", self.activity_step),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, span)| span.ms() == 0) {
-            return Err(Invalid(format!("[policy] {key} = \"0s\": give more than nothing")));
+            return Err(Invalid(format!(
+                "[policy] {key} = \"0s\": give more than nothing"
+            )));
         }
         let counts = [
             ("timers_per_batch_max", self.timers_per_batch_max),
@@ -105,10 +111,22 @@ impl PolicyConfig {
             return Err(Invalid(format!("[policy] {key} = 0: give at least 1")));
         }
         let ordered = [
-            ("lookup_backoff_min", self.lookup_backoff_min, self.lookup_backoff_max),
-            ("delivery_backoff_min", self.delivery_backoff_min, self.delivery_backoff_max),
+            (
+                "lookup_backoff_min",
+                self.lookup_backoff_min,
+                self.lookup_backoff_max,
+            ),
+            (
+                "delivery_backoff_min",
+                self.delivery_backoff_min,
+                self.delivery_backoff_max,
+            ),
             ("inactive_after", self.inactive_after, self.disconnect_after),
-            ("refresh_after", self.refresh_after, self.inventory_stale_after),
+            (
+                "refresh_after",
+                self.refresh_after,
+                self.inventory_stale_after,
+            ),
         ];
         match ordered.iter().find(|(_, low, high)| low.ms() > high.ms()) {
             Some((key, low, high)) => Err(Invalid(format!(
@@ -129,9 +147,13 @@ struct DialectName(Dialect);
 impl TryFrom<String> for DialectName {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        let named = Dialect::ALL.into_iter().find(|dialect| dialect.as_str() == text);
+        let named = Dialect::ALL
+            .into_iter()
+            .find(|dialect| dialect.as_str() == text);
         let known = Dialect::ALL.map(Dialect::as_str).join(", ");
-        named.map(DialectName).ok_or_else(|| format!("{text:?} is no dialect; known: {known}"))
+        named
+            .map(DialectName)
+            .ok_or_else(|| format!("{text:?} is no dialect; known: {known}"))
     }
 }
 

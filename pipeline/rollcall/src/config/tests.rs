@@ -1,4 +1,5 @@
-//! The configuration: defaults are complete and those of the model, and wrong input names the remedy.
+//! The configuration: defaults are complete and those of the model, and wrong input names the
+//! remedy.
 
 use std::io::Write as _;
 
@@ -9,7 +10,10 @@ use super::{Config, Invalid, Sources, load};
 fn load_text(text: &str) -> Result<Config, Invalid> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
-    load(&Sources { file: Some(file.path()), ..Sources::default() })
+    load(&Sources {
+        file: Some(file.path()),
+        ..Sources::default()
+    })
 }
 
 fn refused(text: &str) -> String {
@@ -24,7 +28,11 @@ fn defaults_are_those_of_the_model() {
 
 #[test]
 fn dev_waits_are_those_of_the_model() {
-    let config = load(&Sources { is_dev: true, ..Sources::default() }).unwrap();
+    let config = load(&Sources {
+        is_dev: true,
+        ..Sources::default()
+    })
+    .unwrap();
     assert_eq!(config.policy(), Policy::dev());
 }
 
@@ -39,9 +47,15 @@ fn printed_configuration_reads_back_the_same() {
 #[test]
 fn file_overrides_defaults_and_flags_override_the_file() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(b"[policy]\nretry_after = \"5s\"\n[mqtt]\nlisten = \"127.0.0.1:7000\"").unwrap();
+    file.write_all(b"[policy]\nretry_after = \"5s\"\n[mqtt]\nlisten = \"127.0.0.1:7000\"")
+        .unwrap();
     let flags = vec![("mqtt.listen", "127.0.0.1:0".to_owned())];
-    let config = load(&Sources { file: Some(file.path()), is_dev: true, flags }).unwrap();
+    let config = load(&Sources {
+        file: Some(file.path()),
+        is_dev: true,
+        flags,
+    })
+    .unwrap();
     assert_eq!(config.policy().retry_after_ms, 5_000);
     assert_eq!(config.mqtt.listen.port(), 0);
 }
@@ -49,15 +63,24 @@ fn file_overrides_defaults_and_flags_override_the_file() {
 #[test]
 fn unknown_key_is_refused_with_the_nearest_name() {
     let text = refused("[policy]\nretry_afer = \"5s\"");
-    assert!(text.contains("policy.retry_afer") && text.contains("`retry_after`"), "{text}");
+    assert!(
+        text.contains("policy.retry_afer") && text.contains("`retry_after`"),
+        "{text}"
+    );
     let text = refused("[polcy]\n");
-    assert!(text.contains("polcy") && text.contains("`policy`"), "{text}");
+    assert!(
+        text.contains("polcy") && text.contains("`policy`"),
+        "{text}"
+    );
 }
 
 #[test]
 fn duration_without_unit_is_refused_with_an_example() {
     let text = refused("[policy]\nretry_after = \"5\"");
-    assert!(text.contains("policy.retry_after") && text.contains("\"30m\""), "{text}");
+    assert!(
+        text.contains("policy.retry_after") && text.contains("\"30m\""),
+        "{text}"
+    );
     let text = refused("[policy]\nretry_after = 5");
     assert!(text.contains("policy.retry_after"), "{text}");
 }
@@ -69,8 +92,14 @@ fn values_out_of_bounds_are_refused_by_name() {
         ("[dialect.rhc]\nprefix = \"a/+/b\"", "[dialect.rhc] prefix"),
         ("[process]\nmemory = \"1 MiB\"", "[process] memory"),
         ("[policy]\nretry_after = \"0s\"", "[policy] retry_after"),
-        ("[policy]\nbatch_records_max = 0", "[policy] batch_records_max"),
-        ("[policy]\ninactive_after = \"1h\"", "[policy] inactive_after"),
+        (
+            "[policy]\nbatch_records_max = 0",
+            "[policy] batch_records_max",
+        ),
+        (
+            "[policy]\ninactive_after = \"1h\"",
+            "[policy] inactive_after",
+        ),
     ] {
         let found = refused(text);
         assert!(found.contains(key), "{text}: {found}");
@@ -87,13 +116,22 @@ fn api_off_loopback_needs_a_word() {
 #[test]
 fn missing_file_is_named() {
     let file = Some(std::path::Path::new("no/such/file.toml"));
-    let text = load(&Sources { file, ..Sources::default() }).unwrap_err().to_string();
+    let text = load(&Sources {
+        file,
+        ..Sources::default()
+    })
+    .unwrap_err()
+    .to_string();
     assert!(text.contains("no/such/file.toml"), "{text}");
 }
 
 #[test]
 fn memory_reads_as_people_write_it() {
-    for (text, bytes) in [("64 MiB", 64 << 20), ("1GiB", 1 << 30), ("33554432", 32 << 20)] {
+    for (text, bytes) in [
+        ("64 MiB", 64 << 20),
+        ("1GiB", 1 << 30),
+        ("33554432", 32 << 20),
+    ] {
         let config = load_text(&format!("[process]\nmemory = \"{text}\"")).unwrap();
         assert_eq!(config.process.memory.0, bytes, "{text}");
     }

@@ -51,7 +51,9 @@ impl TryFrom<String> for Retention {
 
 impl From<Retention> for String {
     fn from(retention: Retention) -> String {
-        retention.0.map_or_else(|| "off".to_owned(), |span| String::from(Span(span)))
+        retention
+            .0
+            .map_or_else(|| "off".to_owned(), |span| String::from(Span(span)))
     }
 }
 
@@ -60,8 +62,12 @@ impl From<Retention> for String {
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Bytes(pub(crate) usize);
 
-const UNITS: [(&str, usize); 4] =
-    [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+const UNITS: [(&str, usize); 4] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("B", 1),
+];
 
 impl FromStr for Bytes {
     type Err = String;
@@ -72,7 +78,10 @@ impl FromStr for Bytes {
             Some((name, factor)) => (trimmed.trim_end_matches(name).trim_end(), *factor),
             None => (trimmed, 1),
         };
-        let amount = number.parse::<usize>().ok().and_then(|n| n.checked_mul(factor));
+        let amount = number
+            .parse::<usize>()
+            .ok()
+            .and_then(|n| n.checked_mul(factor));
         amount
             .map(Bytes)
             .ok_or_else(|| format!("{text:?} is no amount of memory; give one such as \"256 MiB\""))
@@ -94,7 +103,8 @@ impl From<Bytes> for String {
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = |(_, factor): &&(&str, usize)| self.0 >= *factor && self.0 % *factor == 0;
+        let fits =
+            |(_, factor): &&(&str, usize)| self.0 >= *factor && self.0.is_multiple_of(*factor);
         match UNITS.iter().find(fits) {
             Some((name, factor)) => write!(f, "{} {name}", self.0 / factor),
             None => write!(f, "{} B", self.0),

@@ -1,0 +1,6 @@
+//! The processor on the in-memory log and tables: what a batch reads, writes and vouches for.
+
+mod restart;
+mod schedule;
+mod support;
+mod turn;

@@ -1,0 +1,91 @@
+//! A restart changes nothing: the tables come back from the changelog, whatever the disk still has.
+
+use rollcall_model::Topic;
+use rollcall_tables::MemoryTables;
+
+use super::support::{World, contents, record, settle};
+use crate::Error;
+
+/// A world with some history, and the tables as they were half way.
+fn history() -> (World, MemoryTables, crate::Processor<MemoryTables>) {
+    let world = World::new();
+    let (mut processor, _) = world.open(MemoryTables::default());
+    for n in 0..10 {
+        world.online(&format!("c{n}"), "m1");
+    }
+    settle(&mut processor);
+    let half_way = processor.into_tables();
+    let (mut processor, _) = world.open(half_way.clone());
+    world.offline("c1");
+    world.online("c2", "m2");
+    world.online("new", "m1");
+    settle(&mut processor);
+    (world, half_way, processor)
+}
+
+#[test]
+fn lost_disk_comes_back_from_the_changelog() {
+    let (world, _, live) = history();
+    let (restored, report) = world.open(MemoryTables::default());
+    assert_eq!(contents(&restored), contents(&live));
+    assert!(report.replayed >= 13);
+}
+
+#[test]
+fn old_disk_replays_the_tail_only() {
+    let (world, half_way, live) = history();
+    let (restored, report) = world.open(half_way);
+    assert_eq!(contents(&restored), contents(&live));
+    assert_eq!(
+        report.replayed, 3,
+        "c1 offline, c2 with another id, and new"
+    );
+}
+
+#[test]
+fn restart_folds_nothing_twice() {
+    let (world, _, live) = history();
+    let events = world.events();
+    let (mut restored, _) = world.open(MemoryTables::default());
+    settle(&mut restored);
+    assert_eq!(world.events(), events);
+    assert_eq!(contents(&restored), contents(&live));
+}
+
+#[test]
+fn timers_survive_a_lost_disk() {
+    let (world, _, _) = history();
+    let (mut restored, _) = world.open(MemoryTables::default());
+    world.clock.advance(world.policy.row_retention_ms);
+    settle(&mut restored);
+    assert!(world.events().contains(&"c1 expired".to_owned()));
+}
+
+#[test]
+fn clock_set_back_moves_no_batch_back() {
+    let (world, half_way, _) = history();
+    world.clock.advance(-3_600_000);
+    let (mut restored, _) = world.open(half_way);
+    world.online("late", "m1");
+    settle(&mut restored);
+    let batches = world.values::<rollcall_model::batch::Batch>(Topic::Schedule);
+    assert!(batches.is_sorted_by_key(|batch| batch.now));
+}
+
+#[test]
+fn changelog_that_somebody_wrote_to_is_found_out() {
+    let (world, half_way, _) = history();
+    let forged = world.read(Topic::Connections).remove(0).value.unwrap();
+    world.append(record(Topic::Connections, "forged", forged.to_vec()));
+    assert!(matches!(
+        world.try_open(half_way),
+        Err(Error::Digest { .. })
+    ));
+}
+
+#[test]
+fn tables_ahead_of_the_log_are_refused() {
+    let (_, half_way, _) = history();
+    let empty = World::new();
+    assert!(matches!(empty.try_open(half_way), Err(Error::Ahead { .. })));
+}

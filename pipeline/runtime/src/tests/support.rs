@@ -1,0 +1,200 @@
+//! A partition to play with: in-memory log and tables, a clock that stands still, one client's
+//! records.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rollcall_log::{Append, Log, ManualClock, MemoryLog, NewRecord, ReadLimit, Stored};
+use rollcall_model::event::{AnswerSource, TenantAnswer, TenantOutcome};
+use rollcall_model::ingress::{Dialect, IngressKind};
+use rollcall_model::{
+    ClientId, ConnectionEvent, ConnectionRow, DeadLetter, Ingress, LookupId, Millis, Policy, Topic,
+};
+use rollcall_schemas::{Record, identity};
+use rollcall_tables::{MemoryTables, Table, Tables};
+
+use crate::{Processor, Restored, Setup, Turn};
+
+pub(super) const START: Millis = Millis(1_700_000_000_000);
+
+/// A world with one partition.
+pub(super) struct World {
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) log: Arc<MemoryLog>,
+    pub(super) policy: Policy,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self::with_partitions(1)
+    }
+
+    pub(super) fn with_partitions(partitions: u32) -> Self {
+        let clock = Arc::new(ManualClock::at(START));
+        let log = Arc::new(MemoryLog::new(partitions, clock.clone()));
+        Self {
+            clock,
+            log,
+            policy: Policy::default(),
+        }
+    }
+
+    pub(super) fn open(&self, tables: MemoryTables) -> (Processor<MemoryTables>, Restored) {
+        self.try_open(tables).unwrap()
+    }
+
+    pub(super) fn try_open(
+        &self,
+        tables: MemoryTables,
+    ) -> Result<(Processor<MemoryTables>, Restored), crate::Error> {
+        Processor::open(Setup {
+            log: self.log.clone(),
+            clock: self.clock.clone(),
+            tables,
+            partition: 0,
+            policy: self.policy.clone(),
+        })
+    }
+
+    pub(super) fn append(&self, record: NewRecord) -> u64 {
+        block_on(self.log.append(Append {
+            records: vec![record],
+            positions: Vec::new(),
+        }))
+        .unwrap()[0]
+    }
+
+    pub(super) fn status(&self, client: &str, payload: &str) -> u64 {
+        self.append(record(
+            Topic::Status,
+            client,
+            ingress(client, payload).encode(),
+        ))
+    }
+
+    pub(super) fn online(&self, client: &str, message_id: &str) -> u64 {
+        self.status(client, &handshake(message_id))
+    }
+
+    pub(super) fn offline(&self, client: &str) -> u64 {
+        self.status(
+            client,
+            r#"{"type":"offline","message_id":"bye","version":1}"#,
+        )
+    }
+
+    pub(super) fn found(&self, client: &str, lookup_id: LookupId) -> u64 {
+        let id = ClientId::new(client).unwrap();
+        let answer = TenantAnswer {
+            source: AnswerSource::Resolver { lookup_id },
+            outcome: TenantOutcome::Found {
+                org_id: "10000".to_owned(),
+                account: "111000".to_owned(),
+                identity: identity::system(&id, "10000", "111000"),
+            },
+        };
+        self.append(record(Topic::Tenants, client, answer.encode()))
+    }
+
+    pub(super) fn read(&self, topic: Topic) -> Vec<Stored> {
+        let limit = ReadLimit {
+            records: 100_000,
+            bytes: usize::MAX,
+        };
+        self.log.read(topic, 0, 0, limit).unwrap()
+    }
+
+    pub(super) fn values<R: Record>(&self, topic: Topic) -> Vec<R> {
+        let decode = |stored: Stored| R::decode(&stored.value.unwrap()).unwrap();
+        self.read(topic).into_iter().map(decode).collect()
+    }
+
+    pub(super) fn events(&self) -> Vec<String> {
+        let events = self.values::<ConnectionEvent>(Topic::Events);
+        events
+            .iter()
+            .map(|event| format!("{} {}", event.client_id, event.kind.as_str()))
+            .collect()
+    }
+
+    pub(super) fn dead_letters(&self) -> Vec<(String, &'static str)> {
+        let letters = self.values::<DeadLetter>(Topic::DeadLetters);
+        letters
+            .iter()
+            .map(|letter| {
+                let source = letter.source.map(|at| at.to_string()).unwrap_or_default();
+                (source, letter.reason.as_str())
+            })
+            .collect()
+    }
+}
+
+/// Runs `work` to its end on this thread.
+pub(super) fn block_on<F: Future>(work: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(work)
+}
+
+/// Turns until there is nothing to do; gives the batches committed.
+pub(super) fn settle(processor: &mut Processor<MemoryTables>) -> usize {
+    let mut batches = 0;
+    while let Turn::Folded { .. } = block_on(processor.turn()).unwrap() {
+        batches += 1;
+        assert!(batches < 10_000, "the processor never comes to rest");
+    }
+    batches
+}
+
+/// The row of `client` as the processor's tables hold it.
+pub(super) fn row(processor: &Processor<MemoryTables>, client: &str) -> Option<ConnectionRow> {
+    let value = processor
+        .tables()
+        .get(Table::Connections, client.as_bytes())
+        .unwrap();
+    value.map(|value| ConnectionRow::decode(&value).unwrap())
+}
+
+/// Every row of both tables, as bytes.
+pub(super) fn contents(processor: &Processor<MemoryTables>) -> Vec<(Table, Bytes, Bytes)> {
+    let of = |table| {
+        let rows = processor.tables().scan(table, None, 100_000).unwrap();
+        rows.into_iter()
+            .map(move |(key, value)| (table, key, value))
+    };
+    Table::ALL.into_iter().flat_map(of).collect()
+}
+
+pub(super) fn record(topic: Topic, key: &str, value: Vec<u8>) -> NewRecord {
+    NewRecord {
+        topic,
+        partition: Some(0),
+        key: Some(Bytes::copy_from_slice(key.as_bytes())),
+        value: Some(value.into()),
+        headers: Vec::new(),
+    }
+}
+
+pub(super) fn ingress(client: &str, payload: &str) -> Ingress {
+    Ingress {
+        kind: IngressKind::Publish,
+        dialect: Dialect::Draft,
+        mqtt_topic: format!("redhat/insights/status/{client}"),
+        payload: payload.as_bytes().to_vec(),
+        qos: 1,
+        retain: false,
+        dup: false,
+        user_properties: Vec::new(),
+        received_at: Millis(i64::MAX),
+        bridge: "test".to_owned(),
+        broker_generation: 1,
+    }
+}
+
+pub(super) fn handshake(message_id: &str) -> String {
+    format!(
+        r#"{{"type":"host-handshake","message_id":"{message_id}","version":1,
+            "payload":{{"canonical_facts":{{"fqdn":"host.example"}}}}}}"#
+    )
+}

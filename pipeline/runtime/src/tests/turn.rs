@@ -1,0 +1,217 @@
+//! What one batch does: rows, derived streams, dead letters, timers.
+
+use rollcall_model::row::Presence;
+use rollcall_model::{LookupDue, Millis, Topic};
+use rollcall_schemas::Record as _;
+
+use super::support::{START, World, block_on, contents, handshake, ingress, record, row, settle};
+use crate::Turn;
+
+#[test]
+fn handshake_becomes_row_event_and_lookup() {
+    let world = World::new();
+    let (mut processor, _) = world.open(Default::default());
+    world.online("c1", "m1");
+    settle(&mut processor);
+    let row = row(&processor, "c1").unwrap();
+    assert_eq!((row.presence, row.org_id.as_str()), (Presence::Online, ""));
+    assert_eq!(row.session.cause.to_string(), "status/0/0");
+    assert_eq!(world.events(), ["c1 connected"]);
+    assert_eq!(world.values::<LookupDue>(Topic::Tenantless).len(), 1);
+    assert!(
+        world.read(Topic::Inventory).is_empty(),
+        "a tenantless row reached inventory"
+    );
+}
+
+#[test]
+fn answer_to_the_lookup_brings_tenant_and_inventory() {
+    let world = World::new();
+    let (mut processor, _) = world.open(Default::default());
+    world.online("c1", "m1");
+    settle(&mut processor);
+    let lookup = world.values::<LookupDue>(Topic::Tenantless).remove(0);
+    world.found("c1", lookup.lookup_id);
+    settle(&mut processor);
+    assert_eq!(row(&processor, "c1").unwrap().org_id, "10000");
+    assert_eq!(world.events(), ["c1 connected", "c1 tenant-found"]);
+    let inventory = world.read(Topic::Inventory);
+    assert_eq!(inventory.len(), 1);
+    assert_eq!(inventory[0].key.as_deref(), Some(&b"10000"[..]));
+}
+
+#[test]
+fn poison_is_dead_lettered_and_the_good_record_behind_it_is_folded() {
+    let world = World::new();
+    let (mut processor, _) = world.open(Default::default());
+    world.status("c1", "{ truncated");
+    world.append(record(Topic::Status, "c1", b"no avro at all".to_vec()));
+    world.append(record(
+        Topic::Status,
+        "c1",
+        [&[0xc3, 0x01][..], &[7; 20]].concat(),
+    ));
+    world.append(record(Topic::Tenants, "c1", ingress("c1", "{}").encode()));
+    world.online("c1", "m1");
+    settle(&mut processor);
+    let letters = world.dead_letters();
+    assert_eq!(letters[0], ("status/0/0".to_owned(), "malformed_json"));
+    assert_eq!(letters[1], ("status/0/1".to_owned(), "undecodable"));
+    assert_eq!(letters[2], ("status/0/2".to_owned(), "unknown_schema"));
+    assert_eq!(letters[3].0, "tenants/0/0");
+    assert_eq!(letters.len(), 4);
+    assert!(row(&processor, "c1").is_some());
+}
+
+#[test]
+fn answer_too_large_for_a_row_is_dead_lettered() {
+    let world = World::new();
+    let (mut processor, _) = world.open(Default::default());
+    world.append(record(Topic::Tenants, "c1", vec![0xc3; 256 * 1024 + 1]));
+    world.append(record(Topic::Tenants, "c1", vec![0xc3; 256 * 1024]));
+    settle(&mut processor);
+    let letters = world.dead_letters();
+    assert_eq!(letters[0], ("tenants/0/0".to_owned(), "too_large"));
+    assert_eq!(letters[1], ("tenants/0/1".to_owned(), "undecodable"));
+}
+
+#[test]
+fn record_in_the_wrong_place_is_misplaced() {
+    let world = World::with_partitions(4);
+    let (mut processor, _) = world.open(Default::default());
+    // With four partitions, murmur2 puts some of these elsewhere than partition 0; all are produced
+    // there.
+    for client in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        world.online(client, "m");
+    }
+    // And one whose MQTT topic names another client than its key.
+    let home = ["a", "b", "c", "d", "e", "f", "g", "h"]
+        .into_iter()
+        .find(|client| rollcall_schemas::partition::for_key(client.as_bytes(), 4) == 0)
+        .unwrap();
+    let other = ingress("somebody-else", &handshake("m"));
+    world.append(record(Topic::Status, home, other.encode()));
+    settle(&mut processor);
+    let rows = contents(&processor).len();
+    let mut refused = 0;
+    for partition in 0..4 {
+        let limit = rollcall_log::ReadLimit {
+            records: 100,
+            bytes: usize::MAX,
+        };
+        let letters =
+            rollcall_log::Log::read(&*world.log, Topic::DeadLetters, partition, 0, limit).unwrap();
+        refused += letters.len();
+    }
+    assert!(
+        rows > 0 && rows < 8,
+        "{rows} of 8 clients live in partition 0"
+    );
+    assert_eq!(refused, 8 - rows + 1);
+}
+
+#[test]
+fn offline_row_leaves_by_timer_with_a_null_record() {
+    let world = World::new();
+    let (mut processor, _) = world.open(Default::default());
+    world.online("c1", "m1");
+    world.offline("c1");
+    settle(&mut processor);
+    assert_eq!(row(&processor, "c1").unwrap().presence, Presence::Offline);
+    world.clock.advance(world.policy.row_retention_ms - 1);
+    settle(&mut processor);
+    assert!(
+        row(&processor, "c1").is_some(),
+        "the row left before its retention was over"
+    );
+    world.clock.advance(1);
+    settle(&mut processor);
+    assert!(row(&processor, "c1").is_none());
+    assert_eq!(world.read(Topic::Connections).last().unwrap().value, None);
+    assert_eq!(
+        world.events(),
+        ["c1 connected", "c1 disconnected", "c1 expired"]
+    );
+}
+
+#[test]
+fn timer_never_overtakes_a_record_that_was_waiting() {
+    let world = World::new();
+    let (mut processor, _) = world.open(Default::default());
+    world.online("c1", "m1");
+    world.offline("c1");
+    settle(&mut processor);
+    // The device is back just before its row would leave; the processor stands still until long
+    // after.
+    world.clock.advance(world.policy.row_retention_ms - 1);
+    world.online("c1", "m2");
+    world.clock.advance(10 * world.policy.row_retention_ms);
+    settle(&mut processor);
+    assert_eq!(row(&processor, "c1").unwrap().presence, Presence::Online);
+    assert_eq!(
+        world.events(),
+        ["c1 connected", "c1 disconnected", "c1 connected"]
+    );
+}
+
+#[test]
+fn idle_turn_says_when_there_will_be_work() {
+    let world = World::new();
+    let (mut processor, _) = world.open(Default::default());
+    let hour = rollcall_model::time::HOUR_MS;
+    // A new partition writes its first, empty batch at once: the schedule is never without a
+    // record.
+    settle(&mut processor);
+    let Turn::Idle { until } = block_on(processor.turn()).unwrap() else {
+        panic!("nothing came in, and still a batch");
+    };
+    assert_eq!(until, START + hour);
+    world.online("c1", "m1");
+    settle(&mut processor);
+    let Turn::Idle { until } = block_on(processor.turn()).unwrap() else {
+        panic!("nothing came in, and still a batch");
+    };
+    assert_eq!(until, START + world.policy.lookup_timeout_ms);
+    assert!(until > Millis(0));
+}
+
+#[test]
+fn flood_of_statuses_starves_no_answer() {
+    let mut world = World::new();
+    world.policy.batch_records_max = 10;
+    let (mut processor, _) = world.open(Default::default());
+    world.online("c1", "m1");
+    settle(&mut processor);
+    let lookup = world.values::<LookupDue>(Topic::Tenantless).remove(0);
+    for n in 0..100 {
+        world.online(&format!("flood-{n}"), "m");
+    }
+    world.found("c1", lookup.lookup_id);
+    block_on(processor.turn()).unwrap();
+    assert_eq!(row(&processor, "c1").unwrap().org_id, "10000");
+    assert!(
+        row(&processor, "flood-99").is_none(),
+        "the batch is over its bound"
+    );
+}
+
+#[test]
+fn any_split_into_batches_gives_the_same_rows() {
+    let tables = |batch_records_max| {
+        let mut world = World::new();
+        world.policy.batch_records_max = batch_records_max;
+        let (mut processor, _) = world.open(Default::default());
+        for n in 0..40 {
+            let client = format!("c{}", n % 7);
+            match n % 5 {
+                3 => world.offline(&client),
+                _ => world.online(&client, &format!("m{n}")),
+            };
+        }
+        settle(&mut processor);
+        (contents(&processor), world.events())
+    };
+    let whole = tables(10_000);
+    assert_eq!(tables(1), whole);
+    assert_eq!(tables(7), whole);
+}
