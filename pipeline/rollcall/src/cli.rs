@@ -36,7 +36,7 @@ pub(crate) enum Command {
     /// Show the effective configuration as TOML: defaults < file < environment < flags
     Config(ShowConfig),
     /// Show a topic's records, decoded
-    #[command(after_help = "Example: rollcall tail events --from beginning --count 5")]
+    #[command(after_help = "Example: rollcall tail events --from beginning --no-follow")]
     Tail(Tail),
     /// Look at the connection table as an operator: tenantless and offline rows too
     #[command(subcommand)]
@@ -94,6 +94,9 @@ pub(crate) struct Tail {
     /// Stop after this many records
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
+    /// Stop at the end of what is there now, instead of waiting for more
+    #[arg(long)]
+    pub(crate) no_follow: bool,
     /// One JSON document a line, whole
     #[arg(long)]
     pub(crate) json: bool,

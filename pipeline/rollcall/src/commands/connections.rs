@@ -18,11 +18,7 @@ pub(crate) fn list(args: &List) -> Outcome {
         let source = Source::open(&args.target).await?;
         let mut left = args.limit;
         let mut after: Option<String> = None;
-        if !args.json {
-            print::line(&line(
-                "CLIENT", "PRESENCE", "ORG", "DIALECT", "REV", "CHANGED",
-            ))?;
-        }
+        let mut has_begun = false;
         while left > 0 {
             let mut query = vec![("limit", left.min(PAGE).to_string())];
             query.extend(args.presence.clone().map(|presence| ("presence", presence)));
@@ -31,6 +27,11 @@ pub(crate) fn list(args: &List) -> Outcome {
             let response = source.get(&["ops", "connections"], &query).await?;
             let response = response.context("the system has no operator's view; is it older?")?;
             let page: Value = response.json().await.context("the system sent no JSON")?;
+            if !args.json && !has_begun {
+                let names = line("CLIENT", "PRESENCE", "ORG", "DIALECT", "REV", "CHANGED");
+                print::line(&names)?;
+            }
+            has_begun = true;
             let rows = page["data"]
                 .as_array()
                 .map(Vec::as_slice)

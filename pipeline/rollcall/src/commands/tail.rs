@@ -19,6 +19,9 @@ pub(crate) fn run(args: &Tail) -> Outcome {
         };
         let mut query = vec![("from", from.to_owned())];
         query.extend(args.count.map(|count| ("count", count.to_string())));
+        if args.no_follow {
+            query.push(("until", "end".to_owned()));
+        }
         let path = ["ops", "topics", args.topic.as_str(), "records"];
         let response = source.get(&path, &query).await?;
         let response = response.context("the system does not know this topic; is it older?")?;
