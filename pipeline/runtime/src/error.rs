@@ -43,7 +43,8 @@ pub enum Error {
     /// Tables are ahead of the log: the log was truncated, or belongs to somebody else.
     #[error(
         "tables of partition {partition} have replayed {topic} up to {stored}, but it ends at \
-         {end}; the log was truncated or replaced: remove the `tables` folder to restore from this log"
+         {end}; the log was truncated or replaced: remove the `tables` folder to \
+         restore from this log"
     )]
     Ahead {
         /// The partition.
