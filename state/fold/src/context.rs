@@ -63,7 +63,8 @@ pub enum Ignored {
     StaleReceipt,
     /// An answer or a receipt for a delivery that the outbox does not hold.
     NoDelivery,
-    /// An answer to a delivery that was answered or has failed before.
+    /// An answer to a delivery that the device answered or refused before, or an error to one that
+    /// has failed.
     FinishedDelivery,
 }
 

@@ -5,7 +5,9 @@
 
 use rollcall_model::event::{Message, OutboundRequest, Receipt, ReceiptOutcome};
 use rollcall_model::row::Presence;
-use rollcall_model::{Arrival, ConnectionRow, Delivery, DeliveryState, Derived, OutboundDelivery};
+use rollcall_model::{
+    Arrival, Cause, ConnectionRow, Delivery, DeliveryState, Derived, OutboundDelivery, Topic,
+};
 
 use crate::context::Ignored;
 use crate::work::Work;
@@ -70,12 +72,15 @@ pub(crate) fn receipt(work: &mut Work<'_>, receipt: &Receipt) {
 }
 
 /// The device answered, or said that it could not handle the message. An answer that comes after
-/// the deadline still tells the truth; the first answer stays.
+/// we gave up still tells the truth; what the device said first stays.
 pub(crate) fn answer(work: &mut Work<'_>, message: &Message) {
     let Some(delivery) = work.delivery() else {
         return work.ignore(Ignored::NoDelivery);
     };
     match (delivery.state, &message.error) {
+        (DeliveryState::Failed, None) if !is_refused_by_device(delivery) => {
+            end(work, DeliveryState::Answered, "", "");
+        }
         (DeliveryState::Answered | DeliveryState::Failed, _) => {
             work.ignore(Ignored::FinishedDelivery);
         }
@@ -184,6 +189,15 @@ fn end(work: &mut Work<'_>, state: DeliveryState, detail: &str, reason: &str) {
         detail.clone_into(&mut delivery.detail);
     });
     work.delivery_event(reason);
+}
+
+/// Whether a failed delivery failed by the device's own word, and not because we gave up: then its
+/// last change came of traffic, which the bridge writes to these two topics.
+fn is_refused_by_device(delivery: &Delivery) -> bool {
+    matches!(
+        delivery.cause,
+        Cause::Record(at) if matches!(at.topic, Topic::Status | Topic::Messages)
+    )
 }
 
 /// Whether somebody may be there to take a message: everything but a known absence.

@@ -162,12 +162,19 @@ fn believed(sent: Option<Millis>, received: Millis, policy: &Policy) -> Millis {
         .unwrap_or(received)
 }
 
-/// Whether a retained online only says again what the row says. An offline row must also be told
-/// by the same id and `sent`; another one is a session that nobody saw begin.
+/// Whether a retained online only says again what the row says. To an offline row it must also be
+/// of the session that has ended: by its epoch, then whatever it says; without epochs by the same
+/// id and `sent`, for another one is a session that nobody saw begin.
 fn repeats(row: &ConnectionRow, online: &Online) -> bool {
-    let is_same_online = row.session.online_message_id == online.message_id
-        && row.session.online_sent == online.sent;
-    !content_differs(row, online)
-        && row.session.epoch == online.epoch
-        && (row.presence != Presence::Offline || is_same_online)
+    let session = &row.session;
+    let is_same_content = session.epoch == online.epoch && !content_differs(row, online);
+    match (row.presence, session.epoch) {
+        (Presence::Offline, Some(_)) => session.epoch == online.epoch,
+        (Presence::Offline, None) => {
+            let is_same_online = session.online_message_id == online.message_id
+                && session.online_sent == online.sent;
+            is_same_content && is_same_online
+        }
+        (Presence::Online | Presence::Inactive | Presence::Unverified, _) => is_same_content,
+    }
 }

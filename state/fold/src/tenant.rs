@@ -140,7 +140,8 @@ struct Tenant<'a> {
 
 /// The client belongs to `tenant`. Inventory hears of it when an online is waiting for this, when
 /// its record was about to go stale, or when the client had another tenant or none; once. An
-/// offline row is never sent: it owes the message instead.
+/// offline row is never sent: it owes the message instead. An identity that says nothing is none:
+/// the tenant counts, inventory cannot be told, and the next online asks again.
 fn found(work: &mut Work<'_>, tenant: Tenant<'_>, asked: Option<Asked>, at: Coordinates) {
     let now = work.ctx.now;
     let Some(row) = work.row() else { return };
@@ -153,7 +154,9 @@ fn found(work: &mut Work<'_>, tenant: Tenant<'_>, asked: Option<Asked>, at: Coor
     work.edit(|row| {
         tenant.org_id.clone_into(&mut row.org_id);
         tenant.account.clone_into(&mut row.account);
-        row.identity = Some(tenant.identity.clone());
+        row.identity = Some(tenant.identity)
+            .filter(|identity| identity.is_filled_object())
+            .cloned();
         row.tenant_confirmed_at = Some(now);
         row.tenant_lookup_timestamp = None;
         row.tenant_lookup_failure_count = 0;

@@ -98,12 +98,12 @@ fn tenant_retry(row: &ConnectionRow, policy: &Policy) -> Option<Millis> {
     Some(since + policy.retry_after_ms)
 }
 
-/// An online row with a tenant is told to inventory anew before its record goes stale there. The
-/// gate is asked here too: a row that cannot be told would otherwise be due for ever.
+/// An online row with a tenant is told to inventory anew before its record goes stale there. Gate
+/// and identity are asked here too: a row that cannot be told would otherwise be due for ever.
 fn refresh(row: &ConnectionRow, policy: &Policy) -> Option<Millis> {
     let told_at = row.refreshed_at?;
     let wants = row.presence == Presence::Online
-        && !row.org_id.is_empty()
+        && row.identity.is_some()
         && row.lookup.is_none()
         && inventory::qualifies(row);
     wants.then(|| told_at + policy.refresh_after_ms)

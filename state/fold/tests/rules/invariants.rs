@@ -193,6 +193,7 @@ fn check_derived(ctx: &Context<'_>, client: &ClientId, before: &Rows, step: &Ste
     for message in messages {
         let row = row.expect("inventory is told of rows");
         assert!(!message.org_id.is_empty(), "a tenantless row is never sent");
+        assert!(message.identity.is_filled_object(), "an empty identity");
         assert_eq!(
             (&message.org_id, &message.account),
             (&row.org_id, &row.account)

@@ -8,7 +8,7 @@ use rollcall_model::ingress::Dialect;
 use rollcall_model::row::OfflineReason;
 use rollcall_model::{Arrival, Event, Millis, Policy, Topic};
 
-use self::life::{fire_all, inputs, live};
+use self::life::{endless, fire_all, inputs, live, live_in};
 use crate::world::{World, arrival, as_inventory, at, bare_online};
 
 proptest! {
@@ -59,6 +59,16 @@ proptest! {
             prop_assert_eq!(&outcome.step.derived, &[]);
             prop_assert_eq!((life.world.row, life.world.outbox), before);
         }
+    }
+
+    /// Clocks, waits and counts at the ends of their ranges: sums saturate, nothing panics.
+    #[test]
+    fn any_life_at_the_ends_of_time_keeps_the_invariants(
+        begins_at in prop::sample::select(vec![i64::MIN, i64::MAX - 90_000_000, i64::MAX]),
+        inputs in prop::collection::vec(inputs(), 1..40),
+    ) {
+        let world = World { now: Millis(begins_at), policy: endless(), ..World::new() };
+        live_in(world, &inputs);
     }
 
     /// Left alone, a client and its deliveries come to rest within the longest waits of the policy.

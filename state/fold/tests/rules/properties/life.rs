@@ -124,7 +124,7 @@ pub(crate) fn inputs() -> impl Strategy<Value = Input> {
             .prop_map(|(answers, is_error, at)| Input::Message { answers, is_error, at }),
         1 => ats().prop_map(Input::BrokerLost),
         1 => ats().prop_map(Input::RetainedAbsent),
-        4 => (asked, 0..6_u8, ats())
+        4 => (asked, 0..7_u8, ats())
             .prop_map(|(asked, outcome, at)| Input::Tenant { asked, outcome, at }),
         2 => (0..3_u8, 0..4_u32, 0..3_u8, ats()).prop_map(|(delivery, attempt, outcome, at)| {
             Input::Receipt { delivery, attempt, outcome, at }
@@ -145,8 +145,13 @@ pub(crate) struct Life {
 
 /// Runs a life; the world checks the invariants at every step.
 pub(crate) fn live(inputs: &[Input]) -> Life {
+    live_in(World::new(), inputs)
+}
+
+/// [`live`], with the clock and the policy of `world` at the beginning.
+pub(crate) fn live_in(world: World, inputs: &[Input]) -> Life {
     let mut life = Life {
-        world: World::new(),
+        world,
         derived: Vec::new(),
         last: None,
     };
@@ -190,6 +195,35 @@ pub(crate) fn fire_all(world: &mut World, now: Millis) -> Vec<Derived> {
         );
     }
     derived
+}
+
+/// Every wait and count as large as can be.
+pub(crate) fn endless() -> Policy {
+    Policy {
+        row_retention_ms: i64::MAX,
+        lookup_timeout_ms: i64::MAX,
+        lookup_backoff_ms_min: i64::MAX,
+        lookup_backoff_ms_max: i64::MAX,
+        retry_after_ms: i64::MAX,
+        max_failures: u32::MAX,
+        tenant_confirmed_for_ms: i64::MAX,
+        refresh_after_ms: i64::MAX,
+        inventory_stale_after_ms: i64::MAX,
+        inactivity_dialects: Dialect::ALL.to_vec(),
+        inactive_after_ms: i64::MAX,
+        disconnect_after_ms: i64::MAX,
+        unverified_after_ms: i64::MAX,
+        delivery_deadline_ms: i64::MAX,
+        delivery_attempts_max: u32::MAX,
+        delivery_backoff_ms_min: i64::MAX,
+        delivery_backoff_ms_max: i64::MAX,
+        answer_window_ms: i64::MAX,
+        activity_step_ms: i64::MAX,
+        future_sent_ms: i64::MAX,
+        replayed_after_ms: i64::MAX,
+        reorder_within_ms: i64::MAX,
+        ..Policy::default()
+    }
 }
 
 fn policy(which: u8) -> Policy {
@@ -370,16 +404,18 @@ fn answer(world: &World, asked: Asked, outcome: u8) -> TenantAnswer {
         Asked::Other => AnswerSource::Resolver { lookup_id: other },
         Asked::Directory => AnswerSource::Directory,
     };
-    let found = |org_id: &str| TenantOutcome::Found {
+    let found = |org_id: &str, identity: &str| TenantOutcome::Found {
         org_id: org_id.to_owned(),
         account: "2".to_owned(),
-        identity: Json::new("{}").unwrap(),
+        identity: Json::new(identity).unwrap(),
     };
+    let system = r#"{"type":"System"}"#;
     let outcome = match outcome {
-        0 | 1 => found("1"),
-        2 => found("7"),
-        3 => found(""),
-        4 => TenantOutcome::Unknown,
+        0 | 1 => found("1", system),
+        2 => found("7", system),
+        3 => found("", system),
+        4 => found("1", "{}"),
+        5 => TenantOutcome::Unknown,
         _ => TenantOutcome::Unavailable {
             cause: String::new(),
         },

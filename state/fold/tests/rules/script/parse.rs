@@ -244,10 +244,11 @@ fn answer(world: &World, verb: &str, words: &mut Words<'_>) -> Result<TenantAnsw
     let outcome = match verb {
         "found" => {
             let org_id = words.text("org");
-            let identity = format!("{{\"org_id\":\"{org_id}\",\"type\":\"System\"}}");
+            let system = format!("{{\"org_id\":\"{org_id}\",\"type\":\"System\"}}");
+            let identity = words.take("identity").unwrap_or(&system);
             TenantOutcome::Found {
                 account: words.text("account"),
-                identity: Json::new(&identity).map_err(|error| error.to_string())?,
+                identity: Json::new(identity).map_err(|error| error.to_string())?,
                 org_id,
             }
         }
