@@ -20,6 +20,7 @@ const NO_SUBSCRIBER: &str = "no_subscriber";
 const SEND_FAILED: &str = "send_failed";
 const NO_RECEIPT: &str = "no_receipt";
 const DEVICE_ERROR: &str = "device_error";
+const NO_BODY: &str = "no_body";
 const DEADLINE: &str = "deadline";
 
 /// Somebody wants something sent: routed at once, or failed when nobody is there to take it.
@@ -128,8 +129,12 @@ pub(crate) fn forget(work: &mut Work<'_>) {
     work.set_delivery(None);
 }
 
-/// Hands the next attempt to the sender.
+/// Hands the next attempt to the sender. Only a damaged outbox holds a running delivery without a
+/// body: it has failed, for there is nothing to send.
 fn send(work: &mut Work<'_>) {
+    let Some(body) = work.delivery().and_then(|delivery| delivery.body.clone()) else {
+        return end(work, DeliveryState::Failed, NO_BODY, NO_BODY);
+    };
     let cause = work.cause;
     work.edit_delivery(|delivery| {
         delivery.state = DeliveryState::Sent;
@@ -139,13 +144,6 @@ fn send(work: &mut Work<'_>) {
     });
     work.delivery_event("");
     let (Some(row), Some(delivery)) = (work.row(), work.delivery()) else {
-        return;
-    };
-    debug_assert!(
-        delivery.body.is_some(),
-        "a delivery without a body has been finished"
-    );
-    let Some(body) = delivery.body.clone() else {
         return;
     };
     let outbound = OutboundDelivery {

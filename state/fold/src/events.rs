@@ -3,7 +3,7 @@
 use rollcall_model::derived::DeliveryChange;
 use rollcall_model::{ConnectionEvent, ConnectionRow, Derived, EventKind};
 
-use crate::work::Work;
+use crate::work::{Work, next};
 
 impl Work<'_> {
     /// Tells that the connection row changes in this step; call it after the change.
@@ -12,7 +12,7 @@ impl Work<'_> {
     pub(crate) fn event(&mut self, kind: EventKind, reason: &str) {
         let Some(row) = self.row() else { return };
         let before = (row.revision > 0).then_some(row.revision);
-        let event = self.of_row(row, kind, reason, before, Some(row.revision + 1));
+        let event = self.of_row(row, kind, reason, before, Some(next(row.revision)));
         self.emit(Derived::Event(event));
     }
 
@@ -39,7 +39,7 @@ impl Work<'_> {
             cause: self.cause,
             at: self.ctx.now,
             revision_before: (delivery.revision > 0).then_some(delivery.revision),
-            revision_after: Some(delivery.revision + 1),
+            revision_after: Some(next(delivery.revision)),
             org_id: delivery.org_id.clone(),
             account,
             reason: reason.to_owned(),

@@ -138,7 +138,7 @@ impl<'a> Work<'a> {
         let mut connection_changed = self.connection.is_changed();
         if let Some(row) = &mut self.connection.value {
             if connection_changed {
-                row.revision += 1;
+                row.revision = next(row.revision);
                 row.updated_at = now;
             }
             if connection_changed || self.timers_of == Some(Table::Connection) {
@@ -151,7 +151,7 @@ impl<'a> Work<'a> {
         let mut delivery_changed = self.delivery.is_changed();
         if let Some(delivery) = &mut self.delivery.value {
             if delivery_changed {
-                delivery.revision += 1;
+                delivery.revision = next(delivery.revision);
                 delivery.updated_at = now;
             }
             if delivery_changed || self.timers_of == Some(Table::Delivery) {
@@ -171,6 +171,11 @@ impl<'a> Work<'a> {
             note: self.note,
         }
     }
+}
+
+/// The revision after `revision`. The last one stays: a damaged row must not stop its partition.
+pub(crate) fn next(revision: u64) -> u64 {
+    revision.saturating_add(1)
 }
 
 /// A row that remembers what it was, from the first time that it is touched: most messages of a

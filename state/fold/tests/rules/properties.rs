@@ -3,13 +3,14 @@
 mod life;
 
 use proptest::prelude::*;
+use rollcall_fold::{Context, Rows, fire, step};
 use rollcall_model::event::{AnswerSource, Offline, Online, TenantOutcome};
 use rollcall_model::ingress::Dialect;
 use rollcall_model::row::OfflineReason;
-use rollcall_model::{Arrival, Event, Millis, Policy, Topic};
+use rollcall_model::{Arrival, DeliveryState, Derived, Event, Millis, Policy, Topic};
 
 use self::life::{endless, fire_all, inputs, live, live_in};
-use crate::world::{World, arrival, as_inventory, at, bare_online};
+use crate::world::{World, arrival, as_event, as_inventory, at, bare_online};
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -124,4 +125,64 @@ fn times_far_outside_of_any_calendar_do_no_harm() {
         }
         assert!(world.row.is_some());
     }
+}
+
+/// A damaged changelog may hold any number (-1 decodes as the largest revision): a row that cannot
+/// count on must not stop its partition.
+#[test]
+fn counts_at_their_end_stay_there() {
+    let mut world = World::new();
+    let online = Event::Online(Box::new(bare_online("a")));
+    world.apply(&online, &arrival(Topic::Status, 0, at("12:00:00")));
+    let mut row = world.row().clone();
+    row.revision = u64::MAX;
+    let lookup = row.lookup.as_mut().expect("a look-up is pending");
+    lookup.attempt = u32::MAX;
+    let ctx = Context {
+        policy: &world.policy,
+        now: at("13:00:00"),
+        timers_at: at("13:00:00"),
+    };
+    let rows = Rows {
+        connection: Some(row),
+        delivery: None,
+    };
+    let asked = fire(&ctx, &world.client, rows);
+    let row = asked.rows.connection.as_ref().expect("a row");
+    let attempt = row.lookup.as_ref().map(|lookup| lookup.attempt);
+    assert_eq!((row.revision, attempt), (u64::MAX, Some(u32::MAX)));
+    let newer = Event::Online(Box::new(Online {
+        client_version: "2".to_owned(),
+        ..bare_online("b")
+    }));
+    let newer_at = arrival(Topic::Status, 1, at("13:00:00"));
+    let updated = step(&ctx, &world.client, asked.rows, &newer, &newer_at);
+    let events: Vec<_> = updated.derived.iter().filter_map(as_event).collect();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].revision_after, Some(u64::MAX));
+}
+
+/// The same for a running delivery that has lost its body: nothing is sent, and it comes to an end.
+#[test]
+fn a_delivery_without_a_body_fails() {
+    let mut world = World::new();
+    let online = Event::Online(Box::new(bare_online("a")));
+    world.apply(&online, &arrival(Topic::Status, 0, at("12:00:00")));
+    let request = life::request(0, None);
+    world.apply(&request, &arrival(Topic::Requests, 0, at("12:00:01")));
+    let mut delivery = world.outbox.values().next().cloned().expect("a delivery");
+    delivery.body = None;
+    let ctx = Context {
+        policy: &world.policy,
+        now: at("12:01:00"),
+        timers_at: at("12:01:00"),
+    };
+    let rows = Rows {
+        connection: world.row.clone(),
+        delivery: Some(delivery),
+    };
+    let step = fire(&ctx, &world.client, rows);
+    let state = step.rows.delivery.map(|delivery| delivery.state);
+    assert_eq!(state, Some(DeliveryState::Failed));
+    assert!(matches!(step.derived.as_slice(), [Derived::Event(_)]));
 }

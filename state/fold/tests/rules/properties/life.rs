@@ -351,7 +351,7 @@ fn receipt(delivery: u8, attempt: u32, outcome: u8) -> Event {
     })
 }
 
-fn request(delivery: u8, deadline: Option<Millis>) -> Event {
+pub(crate) fn request(delivery: u8, deadline: Option<Millis>) -> Event {
     let arguments = Json::new("{}").unwrap();
     Event::Request(Box::new(OutboundRequest {
         id: delivery_id(delivery),
