@@ -113,6 +113,11 @@ fn check_row(row: &ConnectionRow, ctx: &Context<'_>) {
             "null while the tenant is known"
         );
     }
+    let is_waited_for = row.lookup.is_some() || is_offline || row.identity.is_none();
+    assert!(
+        row.inventory_owed.is_none() || is_waited_for,
+        "a debt to inventory has a look-up that will pay it"
+    );
     assert!(row.guard.len() <= GUARD_IDS_MAX);
     let mut guard = row.guard.clone();
     guard.sort_unstable();
