@@ -203,10 +203,15 @@ fn outbound_delivery(delivery: &model::OutboundDelivery) -> Value {
 }
 
 fn dead_letter(letter: &model::DeadLetter) -> Value {
+    // A publish that could not be parsed is readable all the same: its MQTT facts and payload.
+    let publish = match letter.source.map(|at| at.topic) {
+        Some(Topic::Status | Topic::Messages) => model::Ingress::decode(&letter.value).ok(),
+        _ => None,
+    };
     json!({
         "source": optional(&letter.source, text),
         "key": bytes(&letter.key),
-        "value": bytes(&letter.value),
+        "value": publish.as_ref().map_or_else(|| bytes(&letter.value), ingress),
         "stage": letter.stage,
         "reason": letter.reason.as_str(),
         "text": letter.text,

@@ -10,10 +10,14 @@ use rollcall_model::Millis;
 const TRACEPARENT: &str = "traceparent";
 
 /// `ce_type` of a stored publish.
-const TYPE_PUBLISH: &str = "rollcall.mqtt.publish";
+pub(crate) const TYPE_PUBLISH: &str = "io.rollcall.mqtt.publish.v1";
+/// `ce_type` of a dead letter, as the processor has it.
+pub(crate) const TYPE_DEAD_LETTER: &str = "io.rollcall.dead-letter.v1";
 
 /// What the headers of one record say.
 pub(crate) struct Facts<'a> {
+    /// `ce_type`.
+    pub(crate) kind: &'static str,
     /// Name of the bridge.
     pub(crate) bridge: &'a str,
     /// Its broker generation.
@@ -37,7 +41,7 @@ pub(crate) fn headers(facts: &Facts<'_>) -> Vec<(String, Bytes)> {
         header("ce_specversion", "1.0"),
         header("ce_id", format!("{}-{}", facts.generation, facts.sequence)),
         header("ce_source", format!("/rollcall/bridge/{}", facts.bridge)),
-        header("ce_type", TYPE_PUBLISH),
+        header("ce_type", facts.kind),
         header("ce_subject", facts.subject.to_owned()),
     ];
     if let Some(time) = DateTime::from_timestamp_millis(facts.received_at.0) {

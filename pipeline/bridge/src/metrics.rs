@@ -2,7 +2,7 @@
 
 use ::metrics::{counter, describe_counter, describe_histogram, histogram};
 use rollcall_model::{DeadLetter, Topic};
-use tracing::{error, trace, warn};
+use tracing::{debug, error, trace};
 
 use crate::facts::Outcome;
 
@@ -41,7 +41,8 @@ pub(crate) fn dead_lettered(letter: &DeadLetter) {
     counted(Outcome::DeadLettered);
     let reason = letter.reason.as_str();
     counter!(DEAD_LETTERS, "reason" => reason).increment(1);
-    warn!(
+    // One line per message of a looping device would fill the disk that holds the log.
+    debug!(
         mqtt_topic = letter.mqtt_topic,
         reason,
         text = letter.text,

@@ -13,7 +13,7 @@ use rollcall_schemas::dialect::{Route, route};
 
 use crate::config::{Options, Source};
 use crate::facts::{Outcome, PublishFacts};
-use crate::headers::{Facts, headers};
+use crate::headers::{Facts, TYPE_DEAD_LETTER, TYPE_PUBLISH, headers};
 use crate::{metrics, refuse};
 
 /// Writes publishes to the log. Calls may overlap; those of one client keep their order if its
@@ -73,7 +73,7 @@ impl IngressWriter {
         // How long it takes is measured by a clock that does not jump, not by the one of the
         // records.
         let began = Instant::now();
-        let headers = self.headers(route.client.as_str(), &facts, received_at);
+        let headers = self.headers(TYPE_PUBLISH, route.client.as_str(), &facts, received_at);
         let ingress = Ingress {
             kind: IngressKind::Publish,
             dialect: route.dialect,
@@ -101,7 +101,10 @@ impl IngressWriter {
 
     async fn bury(&self, letter: DeadLetter, facts: &PublishFacts, key: Option<Bytes>) -> Outcome {
         let client = key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
-        let headers = self.headers(client.unwrap_or(&facts.topic), facts, letter.at);
+        let subject = client.unwrap_or(&facts.topic);
+        let mut headers = self.headers(TYPE_DEAD_LETTER, subject, facts, letter.at);
+        let reason = Bytes::from_static(letter.reason.as_str().as_bytes());
+        headers.push(("reason".to_owned(), reason));
         match self
             .append(Topic::DeadLetters, key, letter.encode(), headers)
             .await
@@ -143,11 +146,13 @@ impl IngressWriter {
 
     fn headers(
         &self,
+        kind: &'static str,
         subject: &str,
         facts: &PublishFacts,
         received_at: Millis,
     ) -> Vec<(String, Bytes)> {
         headers(&Facts {
+            kind,
             bridge: &self.options.bridge,
             generation: self.generation,
             sequence: self.sequence.fetch_add(1, Ordering::Relaxed),

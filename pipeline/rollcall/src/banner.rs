@@ -38,7 +38,7 @@ pub(crate) fn banner(
             file.display()
         ),
         Tenants::File(file) => format!(
-            "as {} says; it is read again when it changes",
+            "as {} says; changes count from the next look-up on",
             file.display()
         ),
     };

@@ -129,9 +129,9 @@ pub(crate) struct List {
     /// Only rows of this organisation; "" = tenantless rows
     #[arg(long, value_name = "ORG_ID")]
     pub(crate) org: Option<String>,
-    /// At most this many rows
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub(crate) limit: usize,
+    /// At most this many rows [default: all]
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
     /// One JSON document a line, whole
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,5 +1,6 @@
 //! Printing for people and pipes: a closed pipe ends the command quietly, as `head` expects.
 
+use std::borrow::Cow;
 use std::io::{ErrorKind, Write as _};
 
 use anyhow::Context as _;
@@ -16,7 +17,33 @@ pub(crate) fn out(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Writes `text` and a line end.
+/// Writes `text`, made harmless, and a line end.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
-    out(&format!("{text}\n"))
+    out(&format!("{}\n", harmless(text)))
 }
+
+/// What devices send reaches terminals: control characters (C1 as well) and those that turn the
+/// direction of writing or end a line are shown as JSON escapes, which inside of JSON they may be.
+fn harmless(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_harmful(character) {
+            shown.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+fn is_harmful(character: char) -> bool {
+    let turns = matches!(character, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}');
+    let isolates = matches!(character, '\u{2066}'..='\u{2069}');
+    (character.is_control() && character != '\n') || turns || isolates
+}
+
+#[cfg(test)]
+mod tests;

@@ -57,6 +57,8 @@ impl System {
         // Ports first: the likeliest mistake is found before anything is written.
         let http = rollcall_api::bind(config.api.listen, "--http, [api] listen").await?;
         let ops = rollcall_api::bind(config.ops.listen, "--ops, [ops] listen").await?;
+        // The broker opens its port itself, last of all: this one only shows that it can.
+        drop(rollcall_api::bind(config.mqtt.listen, "--mqtt, [mqtt] listen").await?);
         let folders = Folders::of(data_dir);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = Arc::new(stores::open_log(config, &folders, clock.clone())?);
@@ -69,9 +71,10 @@ impl System {
             ended: ended_tx,
         };
         let (http_addr, ops_addr) = (http.local_addr()?, ops.local_addr()?);
-        let servers = wiring.serve(config, prometheus, http, ops);
-        let processors = wiring.process(config, &store)?;
+        let (servers, replica) = wiring.serve(config, prometheus, http, ops);
+        let processors = wiring.process(config, &store).await?;
         let resolver = wiring.resolve(tenants);
+        caught_up(&replica).await?;
         let broker = wiring.listen(config, folders.broker).await?;
         let addresses = Addresses {
             mqtt: broker.local_addr(),
@@ -132,7 +135,7 @@ impl Wiring {
         prometheus: metrics_exporter_prometheus::PrometheusHandle,
         http: TcpListener,
         ops: TcpListener,
-    ) -> Vec<Role> {
+    ) -> (Vec<Role>, Replica) {
         let (replica, follower) = Replica::new(self.log.clone());
         let check = self.health.register("replica");
         let following = Role::spawn("replica", &self.ended, {
@@ -145,7 +148,7 @@ impl Wiring {
         });
         let (log, health) = (self.log.clone(), self.health.clone());
         let ops = Role::spawn("ops", &self.ended, {
-            let prometheus = prometheus.clone();
+            let (prometheus, replica) = (prometheus.clone(), replica.clone());
             move |stop| async move {
                 let state = Ops {
                     log,
@@ -161,30 +164,35 @@ impl Wiring {
             rollcall_api::metrics::upkeep(prometheus, stop).await;
             Ok(())
         });
-        vec![api, ops, following, upkeep]
+        (vec![api, ops, following, upkeep], replica)
     }
 
-    /// One processor a partition, each restored before it runs.
-    fn process(&self, config: &Config, store: &RocksStore) -> anyhow::Result<Vec<Role>> {
-        let mut roles = Vec::new();
+    /// One processor a partition: all are restored side by side, then all run.
+    async fn process(&self, config: &Config, store: &RocksStore) -> anyhow::Result<Vec<Role>> {
+        let mut restoring = Vec::new();
         for partition in 0..store.partitions() {
-            let name = format!("processor-{partition}");
-            let check = self.health.register(&name);
+            let check = self.health.register(&processor_name(partition));
             let tables = store
                 .partition(partition)
                 .context("cannot open a partition's tables")?;
             let (log, clock) = (self.log.clone(), self.clock.clone());
+            let policy = config.policy();
             let setup = Setup {
                 log,
                 clock,
                 tables,
                 partition,
-                policy: config.policy(),
+                policy,
             };
+            let restored = tokio::task::spawn_blocking(move || Processor::open(setup));
+            restoring.push((partition, check, restored));
+        }
+        let mut roles = Vec::new();
+        for (partition, check, restored) in restoring {
+            let (processor, _) = restored.await.context("a restore was broken off")??;
+            check.ready();
+            let name = processor_name(partition);
             roles.push(Role::spawn(name, &self.ended, move |stop| async move {
-                let opened = Processor::open(setup);
-                let (processor, _) = opened.inspect_err(|error| check.failed(error.to_string()))?;
-                check.ready();
                 let ended = processor.run(stop).await;
                 Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
             }));
@@ -218,6 +226,19 @@ impl Wiring {
     }
 }
 
+fn processor_name(partition: u32) -> String {
+    format!("processor-{partition}")
+}
+
+/// Waits until the replica is past what was in the changelogs when it began.
+pub(crate) async fn caught_up(replica: &Replica) -> anyhow::Result<()> {
+    let mut changed = replica.changed();
+    while !replica.is_ready() {
+        changed.changed().await.context("the replica went away")?;
+    }
+    Ok(())
+}
+
 /// Follows the changelogs; says that it is ready once it has caught up with what was there at the
 /// start.
 async fn follow(
@@ -226,21 +247,16 @@ async fn follow(
     check: Check,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let mut changed = replica.changed();
     let ready = async {
-        while !replica.is_ready() {
-            if changed.changed().await.is_err() {
-                return;
-            }
-        }
+        caught_up(&replica).await?;
         check.ready();
-        std::future::pending::<()>().await;
+        std::future::pending::<anyhow::Result<()>>().await
     };
     tokio::select! {
         ended = follower.run(stop) => {
             Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
         }
-        () = ready => anyhow::bail!("the replica went away"),
+        failed = ready => failed,
     }
 }
 

@@ -225,7 +225,13 @@ impl Resolver {
             partition: Some(at.partition),
             key: record.key.clone(),
             value: Some(letter.encode().into()),
-            headers: source_header(at).to_vec(),
+            headers: source_header(at)
+                .into_iter()
+                .chain([(
+                    "reason".to_owned(),
+                    Bytes::from_static(reason.as_str().as_bytes()),
+                )])
+                .collect(),
         }
     }
 }

@@ -57,7 +57,7 @@ pub struct Policy {
     pub timers_per_batch_max: u32,
     /// Records per batch.
     pub batch_records_max: u32,
-    /// How long a batch may wait to fill up.
+    /// How long a batch may take to read its inputs.
     pub batch_wait_ms: i64,
     /// Bytes of input per batch.
     pub batch_bytes_max: u32,

@@ -47,7 +47,7 @@ pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Json<Value>
     let after = params
         .filled("after")
         .map(|after| Bytes::copy_from_slice(after.as_bytes()));
-    let found = filter.page(&ops.replica, after, limit);
+    let found = filter.page(caught_up(&ops)?, after, limit);
     let (rows, next) = found.map_err(|error| Problem::internal(&error))?;
     let data: Vec<_> = rows
         .iter()
@@ -57,14 +57,22 @@ pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Json<Value>
     Ok(Json(json!({ "data": data, "next": next })))
 }
 
+/// The replica, once it can be believed: before, a row that is missing may only be late.
+fn caught_up(ops: &Ops) -> Result<&Replica, Problem> {
+    if ops.replica.is_ready() {
+        Ok(&ops.replica)
+    } else {
+        Err(Problem::starting())
+    }
+}
+
 /// `GET /ops/connections/{id}` → `{"row", "cause", "due", "deliveries"}`.
 pub(super) async fn get(
     State(ops): State<Ops>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
-    let value = ops
-        .replica
+    let value = caught_up(&ops)?
         .get(id.as_bytes())
         .map_err(|error| Problem::internal(&error))?;
     let Some(value) = value else {

@@ -271,7 +271,7 @@ fn headers_are_a_cloud_event_with_its_trace() {
     check("ce_specversion", "1.0");
     check("ce_id", "7-0");
     check("ce_source", "/rollcall/bridge/b1");
-    check("ce_type", "rollcall.mqtt.publish");
+    check("ce_type", "io.rollcall.mqtt.publish.v1");
     check("ce_subject", "c1");
     check("ce_time", "2023-11-14T22:13:20.123Z");
     check("traceparent", TRACE);

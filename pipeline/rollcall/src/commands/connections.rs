@@ -16,7 +16,7 @@ const PAGE: usize = 500;
 pub(crate) fn list(args: &List) -> Outcome {
     block_on(async {
         let source = Source::open(&args.target).await?;
-        let mut left = args.limit;
+        let mut left = args.limit.unwrap_or(usize::MAX);
         let mut after: Option<String> = None;
         let mut has_begun = false;
         while left > 0 {

@@ -107,13 +107,7 @@ async fn serve(data_dir: &Path, served: &mut JoinSet<()>) -> anyhow::Result<Stri
             );
         }
     });
-    let mut changed = replica.changed();
-    while !replica.is_ready() {
-        changed
-            .changed()
-            .await
-            .context("the changelogs cannot be read")?;
-    }
+    crate::system::caught_up(&replica).await?;
     let listener = rollcall_api::bind(([127, 0, 0, 1], 0).into(), "a free port").await?;
     let address = listener.local_addr().context("no local address")?;
     let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;

@@ -63,6 +63,8 @@ pub(crate) enum LogKind {
 #[serde(deny_unknown_fields)]
 pub(crate) struct MqttConfig {
     pub(crate) listen: SocketAddr,
+    /// Listen on an address that is not loopback although every client is let in.
+    pub(crate) allow_remote: bool,
 }
 
 /// `[dialect]`
@@ -158,6 +160,13 @@ impl Config {
                      wildcards, such as \"redhat\""
                 ));
             }
+        }
+        if !self.mqtt.listen.ip().to_canonical().is_loopback() && !self.mqtt.allow_remote {
+            let at = self.mqtt.listen;
+            return invalid(format!(
+                "[mqtt] listen = {at} is not a loopback address, and every client is let in; say \
+                 [mqtt] allow_remote = true if that is meant"
+            ));
         }
         self.api
             .check()

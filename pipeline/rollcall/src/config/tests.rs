@@ -107,8 +107,10 @@ fn values_out_of_bounds_are_refused_by_name() {
 }
 
 #[test]
-fn api_off_loopback_needs_a_word() {
+fn listening_off_loopback_needs_a_word() {
     let text = refused("[api]\nlisten = \"0.0.0.0:8080\"");
+    assert!(text.contains("allow_remote"), "{text}");
+    let text = refused("[mqtt]\nlisten = \"0.0.0.0:1883\"");
     assert!(text.contains("allow_remote"), "{text}");
     assert!(load_text("[api]\nlisten = \"0.0.0.0:8080\"\nallow_remote = true").is_ok());
 }
