@@ -11,7 +11,9 @@
 //!
 //! Known limits, all rmqtt's: sessions and their queues live in memory and end with the process; a
 //! publish without matching subscribers is acknowledged like any other (no MQTT 5 reason 16); a
-//! refused publish closes the connection without a DISCONNECT packet.
+//! refused publish closes the connection without a DISCONNECT packet; a connection that never sends
+//! a CONNECT stays open; a packet over the limit closes its connection without a trace in log or
+//! metrics; a publish that asks to be retained is, also when the hook dead-letters it as oversized.
 
 mod config;
 mod error;

@@ -194,6 +194,26 @@ fn a_dead_letter_shows_where_it_came_from() {
 }
 
 #[test]
+fn a_dead_publish_shows_its_payload() {
+    let mut ingress = Pick::new(&[7; 64]).ingress();
+    ingress.payload = b"{ cut off".to_vec();
+    let letter = |source| DeadLetter {
+        source,
+        key: b"client".to_vec(),
+        value: ingress.encode(),
+        stage: "processor".to_owned(),
+        reason: ReasonCode::MalformedJson,
+        text: String::new(),
+        at: NOW,
+        mqtt_topic: String::new(),
+    };
+    let shown = to_json(Topic::DeadLetters, &letter(Some(coordinates(5))).encode()).unwrap();
+    assert_eq!(shown["value"]["payload"], "{ cut off");
+    let unsourced = to_json(Topic::DeadLetters, &letter(None).encode()).unwrap();
+    assert!(unsourced["value"]["base64"].is_string());
+}
+
+#[test]
 fn answers_show_what_counts() {
     let answer = |outcome| {
         let source = rollcall_model::event::AnswerSource::Directory;

@@ -5,13 +5,27 @@ use rollcall_model::row::{Lookup, LookupWhy};
 use rollcall_model::{Cause, ConnectionRow, LookupId};
 use serde_json::json;
 
-use super::probes::router;
+use crate::{Ops, Replica, ops};
+
+use super::probes::{router, state};
 use super::support::{Answer, Bench, NOW, get, ids, offline, row};
 
 const OPS: &str = "/ops/connections";
 
 async fn list(router: &Router, query: &str) -> Answer {
     get(router, &format!("{OPS}{query}")).await
+}
+
+#[tokio::test]
+async fn before_the_replica_has_caught_up_no_row_is_called_missing() {
+    let bench = Bench::with(&[row("c-1", "10000")]).await;
+    let (replica, _follower) = Replica::new(bench.log.clone());
+    let router = ops(Ops {
+        replica,
+        ..state(&bench)
+    });
+    list(&router, "").await.problem(503);
+    list(&router, "/c-1").await.problem(503);
 }
 
 #[tokio::test]

@@ -198,6 +198,9 @@ fn a_payload_at_the_bound_is_stored_and_one_over_it_is_a_dead_letter() {
         (letter.reason, letter.stage.as_str()),
         (ReasonCode::TooLarge, "bridge")
     );
+    assert_eq!(header(&record, "reason").as_deref(), Some("too_large"));
+    let kind = header(&record, "ce_type");
+    assert_eq!(kind.as_deref(), Some("io.rollcall.dead-letter.v1"));
     assert_eq!(
         (letter.source, letter.at, letter.mqtt_topic.as_str()),
         (None, NOW, topic)
