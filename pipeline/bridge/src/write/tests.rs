@@ -192,7 +192,7 @@ fn a_payload_at_the_bound_is_stored_and_one_over_it_is_a_dead_letter() {
     );
     let (_, record) = fixture.only(Topic::DeadLetters);
     assert_eq!(record.key.as_deref(), Some(&b"c1"[..]));
-    let letter = DeadLetter::decode(&record.value.unwrap()).unwrap();
+    let letter = DeadLetter::decode(record.value.as_deref().unwrap()).unwrap();
     assert_eq!(letter.value, vec![b'a'; PAYLOAD_BYTES_KEPT]);
     assert_eq!(
         (letter.reason, letter.stage.as_str()),
