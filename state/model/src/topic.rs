@@ -82,6 +82,31 @@ impl Topic {
         }
     }
 
+    /// The number that stands for the topic in bytes on disk. Never changes; the number of a topic
+    /// that goes is not used again.
+    pub fn code(self) -> u8 {
+        match self {
+            Topic::Status => 1,
+            Topic::Messages => 2,
+            Topic::Requests => 3,
+            Topic::Tenants => 4,
+            Topic::Receipts => 5,
+            Topic::Connections => 6,
+            Topic::Outbox => 7,
+            Topic::Events => 8,
+            Topic::Inventory => 9,
+            Topic::Tenantless => 10,
+            Topic::Deliveries => 11,
+            Topic::DeadLetters => 12,
+            Topic::Schedule => 13,
+        }
+    }
+
+    /// The topic of that [`Topic::code`].
+    pub fn from_code(code: u8) -> Option<Topic> {
+        Topic::ALL.into_iter().find(|topic| topic.code() == code)
+    }
+
     /// The topic of that name (without prefix).
     pub fn from_name(name: &str) -> Option<Topic> {
         Topic::ALL.into_iter().find(|topic| topic.as_str() == name)

@@ -69,7 +69,7 @@ impl Meta {
         out.extend_from_slice(&self.policy);
         put_length(&mut out, self.inputs.len());
         for (topic, offset) in &self.inputs {
-            out.push(topic_code(*topic));
+            out.push(topic.code());
             out.extend_from_slice(&offset.to_le_bytes());
         }
         put_length(&mut out, self.changelogs.len());
@@ -104,7 +104,7 @@ impl Meta {
         let timers_at = Millis(i64::from_le_bytes(reader.take()?));
         let policy_bytes = reader.length()?;
         let policy = reader.slice(policy_bytes)?.to_vec();
-        let inputs = reader.list(topic_of, u64::from_le_bytes)?;
+        let inputs = reader.list(Topic::from_code, u64::from_le_bytes)?;
         let changelogs = reader.list(Table::from_code, u64::from_le_bytes)?;
         let digests = reader.list(Table::from_code, u128::from_le_bytes)?;
         if !reader.rest.is_empty() {
@@ -120,31 +120,6 @@ impl Meta {
             digests,
         })
     }
-}
-
-/// A topic's number on disk: never changes, never reused.
-fn topic_code(topic: Topic) -> u8 {
-    match topic {
-        Topic::Status => 1,
-        Topic::Messages => 2,
-        Topic::Requests => 3,
-        Topic::Tenants => 4,
-        Topic::Receipts => 5,
-        Topic::Connections => 6,
-        Topic::Outbox => 7,
-        Topic::Events => 8,
-        Topic::Inventory => 9,
-        Topic::Tenantless => 10,
-        Topic::Deliveries => 11,
-        Topic::DeadLetters => 12,
-        Topic::Schedule => 13,
-    }
-}
-
-fn topic_of(code: u8) -> Option<Topic> {
-    Topic::ALL
-        .into_iter()
-        .find(|topic| topic_code(*topic) == code)
 }
 
 fn put_length(out: &mut Vec<u8>, length: usize) {

@@ -33,7 +33,7 @@ const RECORD_BYTES: usize = 14;
 pub(super) fn record(topic: Topic, partition: u32, offset: u64) -> [u8; RECORD_BYTES] {
     let mut key = [0; RECORD_BYTES];
     key[0] = RECORD;
-    key[1] = number(topic);
+    key[1] = topic.code();
     key[2..6].copy_from_slice(&partition.to_be_bytes());
     key[6..].copy_from_slice(&offset.to_be_bytes());
     key
@@ -49,7 +49,7 @@ pub(super) fn offset(key: &[u8], topic: Topic, partition: u32) -> Option<u64> {
 pub(super) fn position(group: &str, topic: Topic, partition: u32) -> Vec<u8> {
     let mut key = Vec::with_capacity(6 + group.len());
     key.push(POSITION);
-    key.push(number(topic));
+    key.push(topic.code());
     key.extend_from_slice(&partition.to_be_bytes());
     key.extend_from_slice(group.as_bytes());
     key
@@ -59,36 +59,15 @@ pub(super) fn position(group: &str, topic: Topic, partition: u32) -> Vec<u8> {
 pub(super) fn parse_position(key: &[u8]) -> Option<(String, Topic, u32)> {
     let (&[_, topic, a, b, c, d], group) = key.split_first_chunk::<6>()?;
     let group = std::str::from_utf8(group).ok()?.to_owned();
-    Some((group, topic_of(topic)?, u32::from_be_bytes([a, b, c, d])))
+    Some((
+        group,
+        Topic::from_code(topic)?,
+        u32::from_be_bytes([a, b, c, d]),
+    ))
 }
 
 /// The key of a partition's head.
 pub(super) fn head(topic: Topic, partition: u32) -> [u8; 6] {
     let [a, b, c, d] = partition.to_be_bytes();
-    [HEAD, number(topic), a, b, c, d]
-}
-
-/// The number of a topic on disk. Never changes; the number of a topic that goes is not used again.
-fn number(topic: Topic) -> u8 {
-    match topic {
-        Topic::Status => 1,
-        Topic::Messages => 2,
-        Topic::Requests => 3,
-        Topic::Tenants => 4,
-        Topic::Receipts => 5,
-        Topic::Connections => 6,
-        Topic::Outbox => 7,
-        Topic::Events => 8,
-        Topic::Inventory => 9,
-        Topic::Tenantless => 10,
-        Topic::Deliveries => 11,
-        Topic::DeadLetters => 12,
-        Topic::Schedule => 13,
-    }
-}
-
-fn topic_of(wanted: u8) -> Option<Topic> {
-    Topic::ALL
-        .into_iter()
-        .find(|topic| number(*topic) == wanted)
+    [HEAD, topic.code(), a, b, c, d]
 }

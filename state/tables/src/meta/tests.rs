@@ -44,9 +44,9 @@ fn layout_is_fixed() {
 #[test]
 fn every_topic_has_its_own_code() {
     for topic in Topic::ALL {
-        assert_eq!(topic_of(topic_code(topic)), Some(topic));
+        assert_eq!(Topic::from_code(topic.code()), Some(topic));
     }
-    assert_eq!((topic_of(0), topic_of(14)), (None, None));
+    assert_eq!((Topic::from_code(0), Topic::from_code(14)), (None, None));
 }
 
 #[test]
