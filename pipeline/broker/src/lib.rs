@@ -13,7 +13,9 @@
 //! publish without matching subscribers is acknowledged like any other (no MQTT 5 reason 16); a
 //! refused publish closes the connection without a DISCONNECT packet; a connection that never sends
 //! a CONNECT stays open; a packet over the limit closes its connection without a trace in log or
-//! metrics; a publish that asks to be retained is, also when the hook dead-letters it as oversized.
+//! metrics; a publish that asks to be retained is, also when the hook dead-letters it as oversized;
+//! a client that connects again while its former connection is being ended may be told "server
+//! unavailable" and has to try once more.
 
 mod config;
 mod error;

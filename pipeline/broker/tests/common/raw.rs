@@ -2,6 +2,7 @@
 //! DUP, RETAIN, packet ids, and when the connection breaks.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -83,22 +84,32 @@ impl Publish {
     }
 }
 
+/// CONNACK return code 3 (MQTT 3.1.1 section 3.2.2.3).
+const SERVER_UNAVAILABLE: u8 = 3;
+
+/// How long a connection is tried.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A connection.
 pub(crate) struct Client(TcpStream);
 
 impl Client {
-    /// Connects and waits for the CONNACK.
+    /// Connects and waits for the CONNACK. Tries again on "server unavailable", as a device does:
+    /// rmqtt says so to a client whose former connection it is just ending.
     pub(crate) async fn connect(addr: SocketAddr, connect: Connect) -> Self {
-        let mut client = Self(TcpStream::connect(addr).await.unwrap());
-        client.0.set_nodelay(true).unwrap();
-        client.send(&packet(0x10, &connect.body())).await;
-        let (kind, body) = client.receive().await.expect("a CONNACK");
-        assert_eq!(
-            (kind, body.get(1)),
-            (0x20, Some(&0)),
-            "connection refused: {body:?}"
-        );
-        client
+        let began = Instant::now();
+        loop {
+            let mut client = Self(TcpStream::connect(addr).await.unwrap());
+            client.0.set_nodelay(true).unwrap();
+            client.send(&packet(0x10, &connect.body())).await;
+            let (kind, body) = client.receive().await.expect("a CONNACK");
+            assert_eq!(kind, 0x20, "no CONNACK: {body:?}");
+            match body.get(1) {
+                Some(0) => return client,
+                Some(&SERVER_UNAVAILABLE) if began.elapsed() < PATIENCE => {}
+                _ => panic!("connection refused: {body:?}"),
+            }
+        }
     }
 
     pub(crate) async fn publish(&mut self, publish: &Publish) {
