@@ -95,7 +95,8 @@ fn a_port_in_use_names_the_flag_that_helps() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for flag in ["--mqtt", "--http", "--ops"] {
-        let mut args = vec!["dev"];
+        let folder = tempfile::tempdir().unwrap();
+        let mut args = vec!["dev", "--data-dir", folder.path().to_str().unwrap()];
         for other in ["--mqtt", "--http", "--ops"] {
             args.extend([
                 other,
@@ -113,6 +114,8 @@ fn a_port_in_use_names_the_flag_that_helps() {
             "{flag} {address} is not named: {error}"
         );
         assert!(error.contains(flag), "{flag} is not named: {error}");
+        let left_behind = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left_behind, 0, "{flag}: something was opened before");
     }
 }
 
@@ -216,6 +219,32 @@ fn rows_and_records_of_a_process_are_shown_while_it_runs_and_after() {
     assert_eq!(rollcall.terminate().unwrap().code(), Some(0));
     let folder = dev.data_dir().to_string_lossy().into_owned();
     shows_the_client(client, &["--data-dir", &folder]);
+}
+
+#[test]
+fn the_list_goes_on_past_a_page() {
+    // One more than the command asks for at a time.
+    const ROWS: usize = 501;
+    let rollcall = Dev::new("").unwrap().start().unwrap();
+    for n in 0..ROWS {
+        let handshake = payload::handshake("id-1");
+        rollcall
+            .publish_status(&format!("tenantless-{n}"), &handshake)
+            .unwrap();
+    }
+    let last = format!("tenantless-{}", ROWS - 1);
+    rollcall
+        .wait_for_row(&last, "online", |row| row["presence"] == "online")
+        .unwrap();
+    let url = format!("http://{}", rollcall.ops);
+    let lines = |more: &[&str]| {
+        let list = ["connections", "list", "--json", "--url", &url];
+        let (shown, error, code) = run(&[&list, more].concat());
+        assert_eq!(code, Some(0), "{error}");
+        shown.lines().count()
+    };
+    assert_eq!(lines(&[]), ROWS);
+    assert_eq!(lines(&["--limit", "3"]), 3);
 }
 
 /// The table, one row and the events through the command line, all of them naming `client`.

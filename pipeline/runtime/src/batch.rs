@@ -43,6 +43,7 @@ pub(crate) fn fold(
         tables,
         connections: Slots::new(partition),
         outbox: Slots::new(partition),
+        partition,
         derived: Vec::new(),
         refused_for_schema: 0,
     };
@@ -72,28 +73,57 @@ pub(crate) fn fold(
     })
 }
 
+/// The keys of the rows that one event or timer is about.
+struct Keys {
+    connection: Bytes,
+    delivery: Option<Bytes>,
+}
+
+impl Keys {
+    fn of(client: &ClientId, delivery: Option<Bytes>) -> Self {
+        let connection = Bytes::copy_from_slice(client.as_bytes());
+        Self {
+            connection,
+            delivery,
+        }
+    }
+}
+
 struct Folding<'a> {
     ctx: Context<'a>,
     tables: &'a dyn Tables,
     connections: Slots<ConnectionRow>,
     outbox: Slots<Delivery>,
+    partition: u32,
     derived: Vec<(Option<Bytes>, Derived)>,
     refused_for_schema: u32,
 }
 
 impl Folding<'_> {
     fn timer(&mut self, due: &Due) -> Result<(), Error> {
-        let (client, delivery_key) = match due.table {
+        let (client, delivery) = match due.table {
             Table::Connections => (ClientId::from_bytes(&due.key).ok(), None),
             Table::Outbox => (outbox_client(&due.key), Some(due.key.clone())),
         };
-        let Some(client) = client else {
-            debug_assert!(false, "a key in the time index that the fold never wrote");
-            return Ok(());
+        // Passed over, it would be due again in every batch, for ever.
+        let partition = self.partition;
+        let stray = || Error::StrayTimer {
+            partition,
+            table: due.table,
+            due_at: due.due_at,
         };
-        let rows = self.take(&client, delivery_key.as_ref())?;
+        let client = client.ok_or_else(stray)?;
+        let keys = Keys::of(&client, delivery);
+        let rows = self.take(&keys)?;
+        let is_there = match due.table {
+            Table::Connections => rows.connection.is_some(),
+            Table::Outbox => rows.delivery.is_some(),
+        };
+        if !is_there {
+            return Err(stray());
+        }
         let step = rollcall_fold::fire(&self.ctx, &client, rows);
-        self.settle(&client, delivery_key.as_ref(), step, None);
+        self.settle(&keys, step, None);
         Ok(())
     }
 
@@ -102,10 +132,10 @@ impl Folding<'_> {
         match decoder.decode(at.topic, record) {
             Ok((client, event, arrival)) => {
                 let delivery = rollcall_fold::delivery_of(&client, &event, &arrival);
-                let delivery_key = delivery.map(|id| outbox_key(&client, id));
-                let rows = self.take(&client, delivery_key.as_ref())?;
+                let keys = Keys::of(&client, delivery.map(|id| outbox_key(&client, id)));
+                let rows = self.take(&keys)?;
                 let step = rollcall_fold::step(&self.ctx, &client, rows, &event, &arrival);
-                self.settle(&client, delivery_key.as_ref(), step, traceparent);
+                self.settle(&keys, step, traceparent);
             }
             Err(refused) => {
                 metrics::dead_letter(refused.reason);
@@ -120,10 +150,9 @@ impl Folding<'_> {
         Ok(())
     }
 
-    fn take(&mut self, client: &ClientId, delivery: Option<&Bytes>) -> Result<Rows, Error> {
-        let key = Bytes::copy_from_slice(client.as_bytes());
-        let connection = self.connections.take(self.tables, &key)?;
-        let delivery = match delivery {
+    fn take(&mut self, keys: &Keys) -> Result<Rows, Error> {
+        let connection = self.connections.take(self.tables, &keys.connection)?;
+        let delivery = match &keys.delivery {
             Some(key) => self.outbox.take(self.tables, key)?,
             None => None,
         };
@@ -133,17 +162,13 @@ impl Folding<'_> {
         })
     }
 
-    fn settle(
-        &mut self,
-        client: &ClientId,
-        delivery: Option<&Bytes>,
-        step: Step,
-        traceparent: Option<Bytes>,
-    ) {
-        let key = Bytes::copy_from_slice(client.as_bytes());
-        self.connections
-            .put(&key, step.rows.connection, step.connection_changed);
-        if let Some(key) = delivery {
+    fn settle(&mut self, keys: &Keys, step: Step, traceparent: Option<Bytes>) {
+        self.connections.put(
+            &keys.connection,
+            step.rows.connection,
+            step.connection_changed,
+        );
+        if let Some(key) = &keys.delivery {
             self.outbox
                 .put(key, step.rows.delivery, step.delivery_changed);
         }

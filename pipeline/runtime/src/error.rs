@@ -1,6 +1,6 @@
 //! Why a partition stops. Never a bad record: those are dead-lettered.
 
-use rollcall_model::Topic;
+use rollcall_model::{Millis, Topic};
 use rollcall_schemas::DecodeError;
 use rollcall_tables::Table;
 
@@ -39,6 +39,19 @@ pub enum Error {
         /// What is wrong with them.
         #[source]
         source: DecodeError,
+    },
+    /// The time index names a row that is not there: the store is damaged.
+    #[error(
+        "the time index of partition {partition} names a row of {table:?} due at {due_at} that is \
+         not there; remove the `tables` folder to restore it from the changelog"
+    )]
+    StrayTimer {
+        /// The partition.
+        partition: u32,
+        /// The table.
+        table: Table,
+        /// When the timer was due.
+        due_at: Millis,
     },
     /// Tables are ahead of the log: the log was truncated, or belongs to somebody else.
     #[error(

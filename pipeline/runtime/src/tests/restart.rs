@@ -1,9 +1,10 @@
 //! A restart changes nothing: the tables come back from the changelog, whatever the disk still has.
 
+use bytes::Bytes;
 use rollcall_model::Topic;
-use rollcall_tables::MemoryTables;
+use rollcall_tables::{Change, MemoryTables, Meta, RowIndex, Table, Tables as _};
 
-use super::support::{World, contents, record, settle};
+use super::support::{START, World, block_on, contents, record, settle};
 use crate::Error;
 
 /// A world with some history, and the tables as they were half way.
@@ -81,6 +82,30 @@ fn changelog_that_somebody_wrote_to_is_found_out() {
         world.try_open(half_way),
         Err(Error::Digest { .. })
     ));
+}
+
+#[test]
+fn timer_of_nobody_stops_the_partition_instead_of_firing_for_ever() {
+    let world = World::new();
+    let index = RowIndex {
+        due_at: Some(START),
+        ..RowIndex::default()
+    };
+    let stray = Change {
+        table: Table::Connections,
+        // No client id holds a slash, so the fold never wrote it.
+        key: Bytes::from_static(b"no/client"),
+        old: None,
+        new: Some((Bytes::from_static(b"row"), index)),
+    };
+    let mut tables = MemoryTables::default();
+    tables.apply(&[stray], &Meta::default()).unwrap();
+    let (mut processor, _) = world.open(tables);
+    let turned = block_on(processor.turn());
+    assert!(
+        matches!(turned, Err(Error::StrayTimer { due_at: START, .. })),
+        "{turned:?}"
+    );
 }
 
 #[test]

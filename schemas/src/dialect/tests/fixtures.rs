@@ -23,7 +23,7 @@ struct Entry {
 }
 
 fn folder() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures"))
+    Path::new("fixtures")
 }
 
 fn index() -> Vec<Entry> {

@@ -86,7 +86,7 @@ fn difference(name: &str, expected: &str, found: &str) -> String {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts")
+    Path::new("scripts").to_path_buf()
 }
 
 /// Folders and scripts in `folder`; not the half-written ones of [`write`].
