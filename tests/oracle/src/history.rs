@@ -1,0 +1,1 @@
+//! Histories, made from a seed (to come).
