@@ -9,6 +9,9 @@ use rollcall_model::{
 use crate::oracle::Oracle;
 use crate::turn::Said;
 
+/// Longest text of a device that is kept, in bytes.
+const DETAIL_BYTES_MAX: usize = 1024;
+
 impl Oracle {
     pub(crate) fn request(
         &mut self,
@@ -113,7 +116,7 @@ impl Oracle {
             None => self.finish(client, id, DeliveryState::Answered, "", cause),
             Some(error) => {
                 delivery.state = DeliveryState::Failed;
-                delivery.detail.clone_from(error);
+                delivery.detail = first_bytes(error);
                 delivery.body = None;
                 delivery.cause = cause;
                 self.said
@@ -212,4 +215,16 @@ impl Oracle {
             self.said.push(Said::Delivery(why.to_owned(), cause));
         }
     }
+}
+
+/// As many whole characters as fit.
+fn first_bytes(text: &str) -> String {
+    let mut kept = String::new();
+    for character in text.chars() {
+        if kept.len() + character.len_utf8() > DETAIL_BYTES_MAX {
+            break;
+        }
+        kept.push(character);
+    }
+    kept
 }

@@ -80,14 +80,16 @@ fn believed(sent: Option<Millis>, arrived: Millis, policy: &Policy) -> Millis {
 
 /// Whether a retained handshake says what the row says, or is of the session that has ended.
 fn is_known(row: &ConnectionRow, online: &Online) -> bool {
+    let is_same_epoch = row.session.epoch == online.epoch;
     if row.presence != Presence::Offline {
-        return is_equal(row, online);
+        return is_same_epoch && is_equal(row, online);
     }
-    if let (Some(stored), Some(new)) = (row.session.epoch, online.epoch) {
-        return new == stored;
+    if row.session.epoch.is_some() {
+        return is_same_epoch;
     }
-    let is_other_id = online.message_id != row.session.online_message_id;
-    !is_other_id && online.sent == row.session.online_sent && is_equal(row, online)
+    let is_same_id = row.session.online_message_id == online.message_id;
+    let is_same_sent = row.session.online_sent == online.sent;
+    is_same_epoch && is_same_id && is_same_sent && is_equal(row, online)
 }
 
 /// Whether an online says of the client what the row says.

@@ -20,6 +20,9 @@ const DISPATCHERS: [&str; 3] = [
     "rhc-worker-script",
 ];
 
+/// The reason of what a directory brings about.
+const DIRECTORY: &str = "directory";
+
 /// Whether inventory wants to hear of the row, a tenant granted.
 pub(crate) fn qualifies(row: &ConnectionRow) -> bool {
     let has_facts = row
@@ -101,7 +104,7 @@ impl Oracle {
         };
         let pending = row.lookup.clone();
         let reason = match &answer.source {
-            AnswerSource::Directory => "directory",
+            AnswerSource::Directory => DIRECTORY,
             AnswerSource::Resolver { lookup_id } => match &pending {
                 Some(pending) if pending.id == *lookup_id => pending.why.as_str(),
                 _ => return,
@@ -155,17 +158,21 @@ impl Oracle {
         row.tenant_lookup_timestamp = None;
         row.tenant_lookup_failure_count = 0;
         row.lookup = None;
+        let is_owed = row.inventory_owed.is_some();
+        let refresh = pending.filter(|pending| pending.why == LookupWhy::Refresh);
         // Found late, or elsewhere: earns a message of its own if none is owed.
-        if is_news && row.inventory_owed.is_none() && qualifies(row) {
+        let is_offline = row.presence == Presence::Offline;
+        let is_sendable = (row.identity.is_some() || is_offline) && qualifies(row);
+        // A refresh is for one too, whoever answers it.
+        if !is_owed && (is_news || refresh.is_some()) && is_sendable {
             row.inventory_owed = Some(arrival.at);
         }
-        let is_owed = row.inventory_owed.is_some();
         if is_news {
             self.happened(EventKind::TenantFound, reason, arrival);
         }
-        match pending {
-            Some(pending) if pending.why == LookupWhy::Refresh && !is_owed => {
-                self.tell_inventory(client, pending.cause);
+        match refresh {
+            Some(refresh) if !is_owed && reason != DIRECTORY => {
+                self.tell_inventory(client, refresh.cause);
             }
             _ => self.pay(client),
         }

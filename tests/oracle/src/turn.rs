@@ -87,6 +87,12 @@ impl Oracle {
                 let mut event = self.event(turn, EventKind::Delivery, reason, cause);
                 if let Some((id, before)) = &turn.delivery {
                     let after = self.delivery(&turn.client, *id);
+                    // Whoever asked, asked for the tenant of that time.
+                    let org_id = after.map_or(String::new(), |after| after.org_id.clone());
+                    if event.org_id != org_id {
+                        event.account.clear();
+                    }
+                    event.org_id = org_id;
                     event.revision_before = before.as_ref().map(|delivery| delivery.revision);
                     event.revision_after = after.map(|delivery| delivery.revision);
                     event.delivery = after.map(|delivery| DeliveryChange {

@@ -1,1 +1,0 @@
-//! Histories, made from a seed (to come).
