@@ -2,7 +2,8 @@
 //! cache.
 //!
 //! One trait, three homes: in memory (simulator, tests), embedded on RocksDB (`rollcall dev`, the
-//! edge), and Kafka (a later crate). `conformance` is the suite that all of them pass.
+//! edge), and Kafka (a later crate). `conformance` is the suite that all of them pass. `stage` is
+//! the loop of whoever reads one topic and answers into others.
 
 mod cleaning;
 mod clock;
@@ -12,6 +13,7 @@ mod heads;
 mod memory;
 mod placement;
 mod record;
+mod stage;
 
 pub mod conformance;
 
@@ -22,6 +24,7 @@ pub use error::Error;
 pub use memory::MemoryLog;
 pub use placement::RECORD_BYTES_MAX;
 pub use record::{Append, NewRecord, OffsetRange, Position, ReadLimit, Stored};
+pub use stage::{Stage, StageError, run_stage};
 
 use futures::future::BoxFuture;
 use rollcall_model::Topic;

@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod hook;
 mod nearest;
+mod outlet;
 mod print;
 mod role;
 mod stores;
@@ -48,6 +49,7 @@ fn run(command: Command) -> Outcome {
         Command::Tail(args) => commands::tail::run(&args),
         Command::Connections(Connections::List(args)) => commands::connections::list(&args),
         Command::Connections(Connections::Get(args)) => commands::connections::get(&args),
+        Command::Send(args) => commands::send::run(&args),
         Command::Rebuild(args) => commands::rebuild::run(&args),
     }
 }

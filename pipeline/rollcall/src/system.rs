@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rollcall_api::{Check, Follower, Health, Ops, Replica};
+use rollcall_api::{Check, Follower, Health, Ops, Replica, Requests};
 use rollcall_bridge::IngressWriter;
 use rollcall_broker::Broker;
+use rollcall_delivery::{Outlet, Sender};
 use rollcall_log::{Clock, EmbeddedLog, Log, SystemClock};
 use rollcall_rocks::RocksStore;
 use rollcall_runtime::{Processor, Setup};
@@ -21,6 +22,7 @@ use tracing::info;
 use crate::banner::Addresses;
 use crate::config::Config;
 use crate::hook::Hook;
+use crate::outlet::BrokerOutlet;
 use crate::role::{Ended, Role};
 use crate::stores::{self, Folders};
 
@@ -32,6 +34,7 @@ pub(crate) struct System {
     store: RocksStore,
     broker: Broker,
     resolver: Role,
+    sender: Role,
     processors: Vec<Role>,
     servers: Vec<Role>,
     ended: mpsc::Receiver<Ended>,
@@ -76,6 +79,7 @@ impl System {
         let resolver = wiring.resolve(tenants);
         caught_up(&replica).await?;
         let broker = wiring.listen(config, folders.broker).await?;
+        let sender = wiring.send(Arc::new(BrokerOutlet(broker.sender())));
         let addresses = Addresses {
             mqtt: broker.local_addr(),
             http: http_addr,
@@ -87,6 +91,7 @@ impl System {
             store,
             broker,
             resolver,
+            sender,
             processors,
             servers,
             ended,
@@ -108,10 +113,11 @@ impl System {
         }
     }
 
-    /// Drains: first no device is let in, then answers and batches are finished, then nobody is
-    /// served, then the tables are flushed and the log is closed. Everything acknowledged is in the
-    /// log by then.
+    /// Drains: first nothing is sent and no device is let in, then answers and batches are
+    /// finished, then nobody is served, then the tables are flushed and the log is closed.
+    /// Everything acknowledged is in the log by then.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.sender.stop().await;
         self.broker.shutdown().await;
         info!("MQTT closed.");
         self.resolver.stop().await;
@@ -142,7 +148,8 @@ impl Wiring {
             let replica = replica.clone();
             move |stop| follow(follower, replica, check, stop)
         });
-        let public = rollcall_api::public(replica.clone(), config.api.lookup);
+        let requests = Requests::new(self.log.clone(), self.clock.clone());
+        let public = rollcall_api::public(replica.clone(), requests.clone(), config.api.lookup);
         let api = Role::spawn("api", &self.ended, move |stop| async move {
             Ok(rollcall_api::serve(http, public, stop).await?)
         });
@@ -153,6 +160,7 @@ impl Wiring {
                 let state = Ops {
                     log,
                     replica,
+                    requests,
                     health,
                     prometheus,
                     stop: stop.clone(),
@@ -206,6 +214,17 @@ impl Wiring {
         Role::spawn("resolver", &self.ended, move |stop| async move {
             check.ready();
             let ended = resolver.run(stop).await;
+            Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
+        })
+    }
+
+    /// The sender; what it publishes goes out through `outlet`.
+    fn send(&self, outlet: Arc<dyn Outlet>) -> Role {
+        let sender = Sender::new(self.log.clone(), outlet, self.clock.clone());
+        let check = self.health.register("sender");
+        Role::spawn("sender", &self.ended, move |stop| async move {
+            check.ready();
+            let ended = sender.run(stop).await;
             Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
         })
     }
@@ -264,6 +283,7 @@ fn describe_metrics() {
     rollcall_api::metrics::describe();
     rollcall_bridge::metrics::describe();
     rollcall_broker::describe();
+    rollcall_delivery::metrics::describe();
     rollcall_runtime::metrics::describe();
     rollcall_tenant::metrics::describe();
 }

@@ -11,6 +11,7 @@ use crate::{Health, Ops, ops};
 pub(super) fn state(bench: &Bench) -> Ops {
     Ops {
         log: bench.log.clone(),
+        requests: bench.requests(),
         replica: bench.replica.clone(),
         health: Health::default(),
         prometheus: builder().unwrap().build_recorder().handle(),
