@@ -20,5 +20,5 @@ pub mod metrics;
 
 pub use config::{Options, Source};
 pub use facts::{Outcome, PublishFacts};
-pub use subscribe::{filters, run};
+pub use subscribe::run;
 pub use write::IngressWriter;

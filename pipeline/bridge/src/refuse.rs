@@ -24,7 +24,9 @@ const STAGE: &str = "bridge";
 pub(crate) fn too_large(facts: &PublishFacts, key: &[u8], at: Millis) -> Option<DeadLetter> {
     let bytes = facts.payload.len() + facts.unread_bytes;
     if facts.unread_bytes > 0 {
-        let kept = facts.payload.slice(..facts.payload.len().min(PAYLOAD_BYTES_KEPT));
+        let kept = facts
+            .payload
+            .slice(..facts.payload.len().min(PAYLOAD_BYTES_KEPT));
         let text = format!(
             "payload has {bytes} bytes, too many to be held; the first {} are kept; send at most \
              {PAYLOAD_BYTES_MAX}",

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use rollcall_log::{Clock, Log};
 use rollcall_mqtt::{Delivery, Inbound};
-use rollcall_schemas::dialect::Prefixes;
 
 use crate::config::Options;
 use crate::facts::{Outcome, PublishFacts};
@@ -15,31 +14,19 @@ use crate::write::IngressWriter;
 /// Deliveries taken at once.
 const DELIVERIES_MAX: usize = 256;
 
-/// The topic filters that bring everything devices of the dialects publish, and nothing that is
-/// published to them.
-pub fn filters(prefixes: &Prefixes) -> Vec<String> {
-    let Prefixes { rhc, draft } = prefixes;
-    vec![
-        format!("{draft}/insights/status/+"),
-        format!("{draft}/insights/in/+"),
-        format!("{rhc}/insights/+/control/out"),
-        format!("{rhc}/insights/+/data/out"),
-    ]
-}
-
 /// Writes what `inbound` brings until its session has ended. Records of one client stand in the log
 /// in the order of receipt. How many are on their way at once is the session's bound.
 ///
 /// A publish that the log does not take is refused: the session brings it again, with all that came
 /// behind it, so a record may be in the log twice, its second with the DUP flag.
-pub async fn run(
-    mut inbound: Inbound,
-    log: Arc<dyn Log>,
-    clock: Arc<dyn Clock>,
-    options: Options,
-) {
-    let new_writer =
-        || Arc::new(IngressWriter::new(log.clone(), clock.clone(), options.clone()));
+pub async fn run(mut inbound: Inbound, log: Arc<dyn Log>, clock: Arc<dyn Clock>, options: Options) {
+    let new_writer = || {
+        Arc::new(IngressWriter::new(
+            log.clone(),
+            clock.clone(),
+            options.clone(),
+        ))
+    };
     let mut writer = new_writer();
     let mut session = 0;
     let mut arrived = Vec::with_capacity(DELIVERIES_MAX);

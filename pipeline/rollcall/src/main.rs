@@ -4,9 +4,11 @@ mod banner;
 mod cli;
 mod commands;
 mod config;
+mod edge;
 mod hook;
 mod nearest;
 mod outlet;
+mod plan;
 mod print;
 mod role;
 mod stores;
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Outcome {
     match command {
         Command::Dev(args) => commands::dev::run(&args),
+        Command::Run(args) => commands::run::run(&args),
         Command::Config(args) => commands::config::run(&args),
         Command::Tail(args) => commands::tail::run(&args),
         Command::Connections(Connections::List(args)) => commands::connections::list(&args),
