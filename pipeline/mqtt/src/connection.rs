@@ -11,6 +11,7 @@ use crate::codec::{self, Decoder, Malformed};
 use crate::error::Error;
 use crate::options::{Options, Version};
 use crate::packet::{ConnAck, Incoming, Outgoing};
+use crate::tls;
 use crate::transport::{self, Transport};
 
 /// How long socket, CONNECT and CONNACK may take together.
@@ -57,8 +58,9 @@ impl Connection {
     pub(crate) async fn open(
         options: &Options,
         login: Option<(String, String)>,
+        tls: Option<tls::Connector>,
     ) -> Result<(Self, ConnAck), Broken> {
-        match timeout(CONNECT_WITHIN, Self::connect(options, login)).await {
+        match timeout(CONNECT_WITHIN, Self::connect(options, login, tls)).await {
             Ok(connected) => connected,
             Err(_) => Err(Broken::Retry("no answer to CONNECT in time".to_owned())),
         }
@@ -67,8 +69,9 @@ impl Connection {
     async fn connect(
         options: &Options,
         login: Option<(String, String)>,
+        tls: Option<tls::Connector>,
     ) -> Result<(Self, ConnAck), Broken> {
-        let opened = transport::open(&options.endpoint).await;
+        let opened = transport::open(&options.endpoint, tls).await;
         let stream = opened.map_err(|error| Broken::Retry(format!("cannot connect: {error}")))?;
         let (reader, writer) = tokio::io::split(stream);
         let mut connection = Self {

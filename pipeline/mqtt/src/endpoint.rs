@@ -1,10 +1,12 @@
-//! A broker's address, as `mqtt://host:port`.
+//! A broker's address, as `mqtt://host:port` or, with TLS, `mqtts://host:port`.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// MQTT's port without TLS.
 const PORT: u16 = 1883;
+/// MQTT's port with TLS.
+const TLS_PORT: u16 = 8883;
 
 /// A broker's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,19 +15,18 @@ pub struct Endpoint {
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// Whether TLS is spoken.
+    pub is_tls: bool,
 }
 
 /// Why a text is no broker's address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// Another scheme, or none.
-    #[error("{0:?} does not begin with mqtt://; give one such as \"mqtt://broker:1883\"")]
-    Scheme(String),
-    /// TLS, which this build has not.
     #[error(
-        "{0:?} asks for TLS, which this build does not speak; give mqtt://, on a network you trust"
+        "{0:?} does not begin with mqtt:// or mqtts://; give one such as \"mqtt://broker:1883\""
     )]
-    Tls(String),
+    Scheme(String),
     /// User, path or query.
     #[error("{0:?} has more than host and port; user name and password have keys of their own")]
     More(String),
@@ -38,11 +39,11 @@ impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        if text.starts_with("mqtts://") || text.starts_with("ssl://") {
-            return Err(EndpointError::Tls(text.to_owned()));
-        }
-        let Some(rest) = text.strip_prefix("mqtt://") else {
-            return Err(EndpointError::Scheme(without_user(text)));
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        let is_tls = match scheme {
+            "mqtt" => false,
+            "mqtts" => true,
+            _ => return Err(EndpointError::Scheme(without_user(text))),
         };
         if rest.contains(['@', '?', '#']) || rest.trim_end_matches('/').contains('/') {
             return Err(EndpointError::More(without_user(text)));
@@ -55,15 +56,24 @@ impl FromStr for Endpoint {
         };
         let port = match port.strip_prefix(':') {
             Some(port) => port.parse().map_err(|_| wrong())?,
-            None if port.is_empty() => PORT,
+            None if port.is_empty() => {
+                if is_tls {
+                    TLS_PORT
+                } else {
+                    PORT
+                }
+            }
             None => return Err(wrong()),
         };
         let is_host = !host.is_empty() && !host.contains(char::is_whitespace);
         if !is_host || port == 0 {
             return Err(wrong());
         }
-        let host = host.to_owned();
-        Ok(Self { host, port })
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            is_tls,
+        })
     }
 }
 
@@ -77,10 +87,11 @@ fn without_user(text: &str) -> String {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_tls { "mqtts" } else { "mqtt" };
         if self.host.contains(':') {
-            write!(f, "mqtt://[{}]:{}", self.host, self.port)
+            write!(f, "{scheme}://[{}]:{}", self.host, self.port)
         } else {
-            write!(f, "mqtt://{}:{}", self.host, self.port)
+            write!(f, "{scheme}://{}:{}", self.host, self.port)
         }
     }
 }

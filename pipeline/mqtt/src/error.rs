@@ -45,12 +45,29 @@ pub enum Error {
     },
     /// The password could not be read at the first connect. Later on it is tried again: files are
     /// replaced.
-    #[error("cannot read the password file {path}; create it, or correct [mqtt] password_file")]
+    #[error(
+        "cannot read the password file {}; create it, or correct [mqtt] password_file",
+        .path.display()
+    )]
     Password {
         /// Where.
         path: PathBuf,
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// A file of the TLS connection could not be used at the first connect. Later on it is tried
+    /// again.
+    #[error("cannot use the {what} in {}; mend it, or correct [mqtt] {key}", .path.display())]
+    TlsFile {
+        /// What should be in it.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// The key that names it.
+        key: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

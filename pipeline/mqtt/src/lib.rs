@@ -38,6 +38,7 @@ mod packet;
 mod reason;
 mod run;
 mod session;
+mod tls;
 mod transport;
 
 pub mod metrics;
@@ -46,6 +47,6 @@ pub use codec::PACKET_BYTES_MAX;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::Error;
 pub use handle::{Delivery, Inbound, PublishError, Published, Publisher};
-pub use options::{Credentials, IN_FLIGHT_BYTES_MAX, Options, SESSION_EXPIRY_S, Version};
+pub use options::{Credentials, IN_FLIGHT_BYTES_MAX, Options, SESSION_EXPIRY_S, TlsFiles, Version};
 pub use packet::{Message, Publish};
 pub use run::{Driver, Status, client};

@@ -31,6 +31,18 @@ pub struct Credentials {
     pub password_file: Option<PathBuf>,
 }
 
+/// Files of a TLS connection, in PEM, read at every connect, so that they can be replaced while the
+/// process runs.
+#[derive(Clone, Debug, Default)]
+pub struct TlsFiles {
+    /// Certificates of the authorities that may vouch for the broker; `None`: those that the system
+    /// trusts.
+    pub ca_file: Option<PathBuf>,
+    /// The client's certificate, with what leads to its authority, and its key; `None`: the client
+    /// shows none.
+    pub client_files: Option<(PathBuf, PathBuf)>,
+}
+
 /// What a session is asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -44,6 +56,8 @@ pub struct Options {
     pub version: Version,
     /// Who the client says it is; `None`: nobody in particular.
     pub credentials: Option<Credentials>,
+    /// Files of a TLS connection; without meaning where the endpoint asks for none.
+    pub tls: TlsFiles,
     /// Topic filters to subscribe, with QoS 1.
     pub filters: Vec<String>,
     /// Publishes that may wait for their acknowledgement, QoS 0 included; MQTT 5's receive maximum.
@@ -62,6 +76,7 @@ impl Options {
             client_id: client_id.into(),
             version: Version::V5,
             credentials: None,
+            tls: TlsFiles::default(),
             filters: Vec::new(),
             receive_maximum: 1024,
             keep_alive: Duration::from_secs(30),

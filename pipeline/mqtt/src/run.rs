@@ -15,6 +15,7 @@ use crate::outbox::{Next, Outbox};
 use crate::packet::{ConnAck, Incoming, Outgoing, Publish};
 use crate::reason::{self, Verdict};
 use crate::session::{Ack, Fate, Limits, Session, Ticket};
+use crate::tls;
 
 /// Messages that may wait for the driver.
 const REQUESTS_MAX: usize = 256;
@@ -141,7 +142,8 @@ impl Driver {
     /// A connection with everything sent that comes first on it.
     async fn open(&mut self) -> Result<Connection, Broken> {
         let login = self.login().await?;
-        let (mut connection, connack) = Connection::open(&self.options, login).await?;
+        let tls = self.tls()?;
+        let (mut connection, connack) = Connection::open(&self.options, login, tls).await?;
         self.welcome(&connack)?;
         let is_new = !connack.session_present;
         let is_first = !std::mem::replace(&mut self.has_connected, true);
@@ -197,6 +199,18 @@ impl Driver {
         }
     }
 
+    /// The TLS files, read now.
+    fn tls(&self) -> Result<Option<tls::Connector>, Broken> {
+        if !self.options.endpoint.is_tls {
+            return Ok(None);
+        }
+        match tls::Connector::read(&self.options.tls) {
+            Ok(connector) => Ok(Some(connector)),
+            Err(error) if self.has_connected => Err(Broken::Retry(error.to_string())),
+            Err(error) => Err(Broken::Fatal(error)),
+        }
+    }
+
     /// Judges the broker's answer to CONNECT.
     fn welcome(&self, connack: &ConnAck) -> Result<(), Broken> {
         let code = connack.code;
@@ -238,6 +252,8 @@ impl Driver {
             }
             self.fill(&mut connection);
             if self.session.is_stuck() {
+                // What has been released still goes out.
+                connection.close().await;
                 return Err(Broken::Retry("a publish could not be stored".to_owned()));
             }
             let is_settled = self.session.waiting() == 0;
