@@ -72,10 +72,15 @@ impl<T: Tables> Processor<T> {
     /// [`Error::Digest`]).
     pub fn open(mut setup: Setup<T>) -> Result<(Self, Restored), Error> {
         let partition = setup.partition;
-        let (progress, restored) = restore(setup.log.as_ref(), &mut setup.tables, partition)?;
+        let policy_bytes = setup.policy.encode();
+        let (progress, restored) = restore(
+            setup.log.as_ref(),
+            &mut setup.tables,
+            partition,
+            &policy_bytes,
+        )?;
         let partitions = setup.log.partitions(Topic::Status);
         let decoder = Decoder::new(partition, partitions, &setup.policy);
-        let policy_bytes = setup.policy.encode();
         let policy_hash = xxh3_64(&policy_bytes);
         info!(
             partition,
