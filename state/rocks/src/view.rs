@@ -1,5 +1,5 @@
-//! Views of a partition: a RocksDB snapshot, taken beside the writer. It holds up nobody; what later
-//! batches replace stays on disk until the view goes.
+//! Views of a partition: a RocksDB snapshot, taken beside the writer. It holds up nobody; what
+//! later batches replace stays on disk until the view goes.
 
 use std::ops::Range;
 use std::sync::Arc;
