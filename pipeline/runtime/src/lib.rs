@@ -5,8 +5,8 @@
 //! disks: the log and the tables are traits. Reading order: `inputs` (what a batch is made of),
 //! `decode` (bytes to events), `overlay` (rows during a batch), `batch` (the pure part: fold it),
 //! `output` (records of it), `restore` (where a partition stands after a restart), `processor` (the
-//! turn that ties them together). What it writes goes to the log; tables and changelog readers
-//! follow.
+//! turn that ties them together), `self_check` (whether the tables still are what was folded). What
+//! it writes goes to the log; tables and changelog readers follow.
 
 mod batch;
 mod decode;
@@ -18,6 +18,7 @@ mod processor;
 mod restore;
 
 pub mod metrics;
+pub mod self_check;
 
 pub use error::Error;
 pub use inputs::GROUP;

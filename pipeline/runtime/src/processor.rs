@@ -82,6 +82,9 @@ impl<T: Tables> Processor<T> {
         let partitions = setup.log.partitions(Topic::Status);
         let decoder = Decoder::new(partition, partitions, &setup.policy);
         let policy_hash = xxh3_64(&policy_bytes);
+        if restored.is_verified {
+            metrics::compared(partition, setup.clock.now(), None, &[]);
+        }
         info!(
             partition,
             batch = restored.batch,

@@ -2,5 +2,6 @@
 
 mod restart;
 mod schedule;
+mod self_check;
 mod support;
 mod turn;
