@@ -8,6 +8,7 @@
 //!
 //! Nothing here writes to the log. Answers may lag behind it; `/readyz` says by how many records.
 
+mod comparisons;
 mod config;
 mod error;
 mod guard;
@@ -25,6 +26,7 @@ mod shape;
 pub mod metrics;
 pub mod tail;
 
+pub use comparisons::{Comparison, Comparisons};
 pub use config::{Config, Lookup, OpsConfig};
 pub use error::{ConfigError, Error, ServeError};
 pub use health::{Check, Condition, Health};
