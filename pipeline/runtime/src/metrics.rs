@@ -104,24 +104,23 @@ pub(crate) fn restored(rows: u64) {
     counter!(RESTORED).increment(rows);
 }
 
-/// A partition's tables were compared; `took` is `None` when a restore did it.
-pub(crate) fn compared(
-    partition: u32,
-    at: Millis,
-    took: Option<Duration>,
-    mismatches: &[Mismatch],
-) {
+/// A partition's tables were compared to the end; `took` is `None` when a restore did it.
+pub(crate) fn compared(partition: u32, at: Millis, took: Option<Duration>) {
     let label = partition.to_string();
     // Milliseconds of any date people live to see are exact in a float.
     gauge!(COMPARED_AT, "partition" => label.clone()).set(at.0 as f64 / 1_000.0);
     if let Some(took) = took {
-        gauge!(WALK_SECONDS, "partition" => label.clone()).set(took.as_secs_f64());
+        gauge!(WALK_SECONDS, "partition" => label).set(took.as_secs_f64());
     }
+}
+
+/// What the newest comparison found.
+pub(crate) fn found(partition: u32, mismatches: &[Mismatch]) {
     for mismatch in mismatches {
         counter!(MISMATCHES, "kind" => mismatch.kind()).increment(1);
     }
     let alert = if mismatches.is_empty() { 0.0 } else { 1.0 };
-    gauge!(MISMATCH, "partition" => label).set(alert);
+    gauge!(MISMATCH, "partition" => partition.to_string()).set(alert);
 }
 
 /// A partition's tables could not be read to their end.

@@ -83,7 +83,8 @@ impl<T: Tables> Processor<T> {
         let decoder = Decoder::new(partition, partitions, &setup.policy);
         let policy_hash = xxh3_64(&policy_bytes);
         if restored.is_verified {
-            metrics::compared(partition, setup.clock.now(), None, &[]);
+            metrics::compared(partition, setup.clock.now(), None);
+            metrics::found(partition, &[]);
         }
         info!(
             partition,

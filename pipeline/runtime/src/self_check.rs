@@ -6,11 +6,12 @@
 //! still, and raises an alert when rows, digests, indexes and schedule do not belong together.
 //!
 //! It decides nothing about what is folded and writes nothing: a finding is told, not mended.
-//! Reading order: `mismatch` (what can be found), `compare` (the pure walk), `witness` (the
-//! schedule record), `pace` (how slowly), `run` (the loop).
+//! Reading order: `mismatch` (what can be found), `compare` (the pure walk), `name` (which keys),
+//! `witness` (the schedule record), `pace` (how slowly), `run` (the loop).
 
 mod compare;
 mod mismatch;
+mod name;
 mod pace;
 mod run;
 mod witness;

@@ -14,12 +14,9 @@ use super::mismatch::Mismatch;
 use super::witness::witness;
 use crate::error::Error;
 
-/// Findings that a comparison names; it counts the others. A partition that lost a file has as many
-/// as rows.
+/// Findings that a comparison names. A partition that lost a file has as many as rows, and nobody
+/// reads them.
 const NAMED_MAX: usize = 16;
-
-/// What the second pass costs per row, in entries: the row, and a look at each index.
-const NAMING_COST: usize = 3;
 
 /// What a comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,13 +29,16 @@ pub struct Compared {
     pub has_witness: bool,
     /// What is wrong, at most 16 of it.
     pub mismatches: Vec<Mismatch>,
-    /// How much more is wrong.
-    pub unnamed: u64,
+    /// Whether there is more than was named.
+    pub has_more: bool,
+    /// Whether everything was read and compared. What was found before it was broken off is true
+    /// all the same.
+    pub is_complete: bool,
 }
 
 /// Compares everything that `view` shows, in pages of `page` (at least 1) rows or index entries.
 /// Between pages, `go_on` gets the number of entries read since it was last asked, may wait, and
-/// says whether to go on; `None` when it said no.
+/// says whether to go on.
 ///
 /// # Errors
 /// [`Error::Tables`] when the store cannot be read (a damaged file is one reason),
@@ -49,26 +49,27 @@ pub fn compare(
     partition: u32,
     page: usize,
     go_on: &mut dyn FnMut(usize) -> bool,
-) -> Result<Option<Compared>, Error> {
-    let walk = Walk {
+) -> Result<Compared, Error> {
+    let mut walk = Walk {
         view,
         partition,
         page: page.max(1),
         go_on,
+        is_naming: false,
         compared: Compared::default(),
     };
     match walk.run(log) {
-        Ok(compared) => Ok(Some(compared)),
-        Err(Ended::Asked) => Ok(None),
+        Ok(()) | Err(Ended::Asked) => Ok(walk.compared),
         Err(Ended::Failed(error)) => Err(error),
     }
 }
 
 /// What a visit says when the store fails in the midst of it.
-type Visited = Result<(), rollcall_tables::Error>;
+pub(super) type Visited = Result<(), rollcall_tables::Error>;
 
 /// Why a walk ended early.
-enum Ended {
+pub(super) enum Ended {
+    /// It was asked to, or enough has been named.
     Asked,
     Failed(Error),
 }
@@ -86,16 +87,19 @@ struct Indexes {
     tenants: Digest,
 }
 
-struct Walk<'a> {
-    view: &'a dyn View,
-    partition: u32,
+/// One comparison under way.
+pub(super) struct Walk<'a> {
+    pub(super) view: &'a dyn View,
+    pub(super) partition: u32,
     page: usize,
     go_on: &'a mut dyn FnMut(usize) -> bool,
-    compared: Compared,
+    /// Whether it is the second pass, which ends when enough has been named.
+    is_naming: bool,
+    pub(super) compared: Compared,
 }
 
 impl Walk<'_> {
-    fn run(mut self, log: &dyn Log) -> Result<Compared, Ended> {
+    fn run(&mut self, log: &dyn Log) -> Result<(), Ended> {
         let meta = self.view.meta().map_err(|source| self.failed(source))?;
         let meta = meta.unwrap_or_default();
         let witness = witness(log, self.partition, meta.batch)?;
@@ -107,11 +111,17 @@ impl Walk<'_> {
             self.judge(table, found, &meta, witness.as_ref());
         }
         let found = self.sum_entries()?;
-        if found.timers != called_for.timers || found.tenants != called_for.tenants {
-            self.name_strays()?;
-            self.name_missing()?;
+        self.compared.is_complete = true;
+        self.is_naming = true;
+        let differs = [
+            found.timers != called_for.timers,
+            found.tenants != called_for.tenants,
+        ];
+        let named = self.name(differs);
+        if named.is_err() {
+            self.name_indexes(differs);
         }
-        Ok(self.compared)
+        named
     }
 
     /// Digest of a table's rows; adds the entries that they call for.
@@ -173,12 +183,12 @@ impl Walk<'_> {
     /// Digests of the entries that are there.
     fn sum_entries(&mut self) -> Result<Indexes, Ended> {
         let mut found = Indexes::default();
-        self.each_timer(1, |_, _, entry| {
+        self.each_timer(1, |_, entry| {
             let key = keys::due(entry.due_at, entry.table, &entry.key);
             found.timers.insert(&key, &[]);
             Ok(())
         })?;
-        self.each_tenant(1, |_, _, entry| {
+        self.each_tenant(1, |_, entry| {
             found
                 .tenants
                 .insert(&keys::tenant(&entry.org_id, &entry.key), &[]);
@@ -187,81 +197,7 @@ impl Walk<'_> {
         Ok(found)
     }
 
-    /// Names entries that no row calls for. A row that does not decode was named already.
-    fn name_strays(&mut self) -> Result<(), Ended> {
-        let partition = self.partition;
-        self.each_timer(NAMING_COST, |view, compared, entry| {
-            let row = view.get(entry.table, &entry.key)?;
-            let is_called_for = row.is_some_and(|row| {
-                index(&row).is_none_or(|index| index.due_at == Some(entry.due_at))
-            });
-            if !is_called_for {
-                let (table, key, due_at) = (entry.table, entry.key.clone(), entry.due_at);
-                compared.add(Mismatch::TimerStray {
-                    partition,
-                    table,
-                    key,
-                    due_at,
-                });
-            }
-            Ok(())
-        })?;
-        self.each_tenant(NAMING_COST, |view, compared, entry| {
-            let row = view.get(Table::Connections, &entry.key)?;
-            let is_called_for = row.is_some_and(|row| {
-                let tenant = |index: RowIndex| {
-                    index.tenant(Table::Connections) == Some(entry.org_id.as_str())
-                };
-                index(&row).is_none_or(tenant)
-            });
-            if !is_called_for {
-                let key = entry.key.clone();
-                compared.add(Mismatch::TenantStray { partition, key });
-            }
-            Ok(())
-        })
-    }
-
-    /// Names rows whose entries are not there.
-    fn name_missing(&mut self) -> Result<(), Ended> {
-        let (partition, view) = (self.partition, self.view);
-        for table in Table::ALL {
-            self.each_row(table, NAMING_COST, |compared, key, value| {
-                let Some(index) = index(value) else {
-                    return Ok(());
-                };
-                let key = Bytes::copy_from_slice(key);
-                if let Some(due_at) = index.due_at {
-                    let entry = Due {
-                        due_at,
-                        table,
-                        key: key.clone(),
-                    };
-                    if !view.has_timer(&entry)? {
-                        compared.add(Mismatch::TimerMissing {
-                            partition,
-                            table,
-                            key: key.clone(),
-                            due_at,
-                        });
-                    }
-                }
-                if let Some(org_id) = index.tenant(table).map(str::to_owned) {
-                    let entry = TenantEntry {
-                        org_id,
-                        key: key.clone(),
-                    };
-                    if !view.has_tenant(&entry)? {
-                        compared.add(Mismatch::TenantMissing { partition, key });
-                    }
-                }
-                Ok(())
-            })?;
-        }
-        Ok(())
-    }
-
-    fn each_row(
+    pub(super) fn each_row(
         &mut self,
         table: Table,
         cost: usize,
@@ -288,18 +224,18 @@ impl Walk<'_> {
         }
     }
 
-    fn each_timer(
+    pub(super) fn each_timer(
         &mut self,
         cost: usize,
-        visit: impl FnMut(&dyn View, &mut Compared, &Due) -> Visited,
+        visit: impl FnMut(&mut Compared, &Due) -> Visited,
     ) -> Result<(), Ended> {
         self.each_entry(cost, |view, after, limit| view.timers(after, limit), visit)
     }
 
-    fn each_tenant(
+    pub(super) fn each_tenant(
         &mut self,
         cost: usize,
-        visit: impl FnMut(&dyn View, &mut Compared, &TenantEntry) -> Visited,
+        visit: impl FnMut(&mut Compared, &TenantEntry) -> Visited,
     ) -> Result<(), Ended> {
         self.each_entry(cost, |view, after, limit| view.tenants(after, limit), visit)
     }
@@ -308,7 +244,7 @@ impl Walk<'_> {
         &mut self,
         cost: usize,
         read: impl Fn(&dyn View, Option<&T>, usize) -> Result<Vec<T>, rollcall_tables::Error>,
-        mut visit: impl FnMut(&dyn View, &mut Compared, &T) -> Visited,
+        mut visit: impl FnMut(&mut Compared, &T) -> Visited,
     ) -> Result<(), Ended> {
         let mut last: Option<T> = None;
         loop {
@@ -321,7 +257,7 @@ impl Walk<'_> {
             };
             let count = page.len();
             for entry in &page {
-                let visited = visit(self.view, &mut self.compared, entry);
+                let visited = visit(&mut self.compared, entry);
                 visited.map_err(|source| self.failed(source))?;
             }
             self.pause(count * cost)?;
@@ -333,11 +269,8 @@ impl Walk<'_> {
     }
 
     fn pause(&mut self, read: usize) -> Result<(), Ended> {
-        if (self.go_on)(read) {
-            Ok(())
-        } else {
-            Err(Ended::Asked)
-        }
+        let is_going_on = (self.go_on)(read) && !(self.is_naming && self.compared.has_more);
+        is_going_on.then_some(()).ok_or(Ended::Asked)
     }
 
     fn failed(&self, source: rollcall_tables::Error) -> Error {
@@ -350,26 +283,23 @@ impl Walk<'_> {
 }
 
 impl Compared {
-    /// Whether nothing is wrong.
+    /// Whether everything was compared and nothing is wrong.
     pub fn is_equal(&self) -> bool {
-        self.mismatches.is_empty()
+        self.is_complete && self.mismatches.is_empty()
     }
 
-    /// Names a finding once (both passes may meet it), or counts it when there are enough.
-    fn add(&mut self, mismatch: Mismatch) {
-        if self.mismatches.contains(&mismatch) {
-            return;
-        }
-        if self.mismatches.len() < NAMED_MAX {
+    /// Names a finding once: both passes may meet it.
+    pub(super) fn add(&mut self, mismatch: Mismatch) {
+        if self.mismatches.len() == NAMED_MAX {
+            self.has_more = true;
+        } else if !self.mismatches.contains(&mismatch) {
             self.mismatches.push(mismatch);
-        } else {
-            self.unnamed += 1;
         }
     }
 }
 
 /// What a row's leading fields call for; `None` when they do not decode.
-fn index(value: &[u8]) -> Option<RowIndex> {
+pub(super) fn index(value: &[u8]) -> Option<RowIndex> {
     let (due_at, org_id) = leading(value).ok()?;
     Some(RowIndex { due_at, org_id })
 }

@@ -110,6 +110,15 @@ pub enum Mismatch {
         /// The connection row that the entry names.
         key: Bytes,
     },
+    /// An index differs from what the rows call for, and no key was named: looking for them was
+    /// broken off.
+    #[error("the {index} index of partition {partition} is not the one that its rows call for")]
+    Index {
+        /// The partition.
+        partition: u32,
+        /// `time` or `tenant`.
+        index: &'static str,
+    },
     /// An index entry that does not decode; what stands behind it was not looked at.
     #[error("the {index} index of partition {partition} has an entry that does not decode")]
     Entry {
@@ -127,9 +136,14 @@ impl Mismatch {
             Mismatch::Digest { .. } => "digest",
             Mismatch::Schedule { .. } => "schedule",
             Mismatch::Row { .. } => "row",
-            Mismatch::TimerMissing { .. } | Mismatch::TimerStray { .. } => "time_index",
-            Mismatch::TenantMissing { .. } | Mismatch::TenantStray { .. } => "tenant_index",
-            Mismatch::Entry { .. } => "entry",
+            Mismatch::TimerMissing { .. }
+            | Mismatch::TimerStray { .. }
+            | Mismatch::Index { index: "time", .. }
+            | Mismatch::Entry { index: "time", .. } => "time_index",
+            Mismatch::TenantMissing { .. }
+            | Mismatch::TenantStray { .. }
+            | Mismatch::Index { .. }
+            | Mismatch::Entry { .. } => "tenant_index",
         }
     }
 
@@ -144,7 +158,8 @@ impl Mismatch {
             Mismatch::TimerStray { table, key, .. } => ("stray timer", table_key(*table, key)),
             Mismatch::TenantMissing { key, .. } => ("no tenant", key.to_vec()),
             Mismatch::TenantStray { key, .. } => ("stray tenant", key.to_vec()),
-            Mismatch::Entry { index, .. } => (*index, Vec::new()),
+            Mismatch::Index { index, .. } => ("index", index.as_bytes().to_vec()),
+            Mismatch::Entry { index, .. } => ("entry", index.as_bytes().to_vec()),
         };
         (place, key)
     }

@@ -91,13 +91,6 @@ pub struct SelfCheck {
     pub report: Box<dyn Fn(Report) + Send + Sync>,
 }
 
-/// How a walk ended.
-enum Walked {
-    Finished(Compared),
-    Stopped,
-    TooLong,
-}
-
 impl SelfCheck {
     /// Walks until `stop` turns true, and ends within a page then. The first round begins at once:
     /// a restart must not silence an alert for an interval.
@@ -133,13 +126,12 @@ impl SelfCheck {
         partition: u32,
         views: Arc<dyn Views>,
         mut stop: watch::Receiver<bool>,
-    ) -> impl FnOnce() -> Result<Walked, Error> + Send + 'static {
+    ) -> impl FnOnce() -> Result<Compared, Error> + Send + 'static {
         let log = Arc::clone(&self.log);
         let pace = Pace::new(self.settings.rows_per_second);
         let runtime = Handle::current();
         move || {
             let began = Instant::now();
-            let mut is_too_long = false;
             let view = views.view().map_err(|source| Error::Tables {
                 partition,
                 action: "take a view of its tables",
@@ -147,71 +139,75 @@ impl SelfCheck {
             })?;
             let go_on = &mut |read| {
                 metrics::walked(read);
-                let Some(pause) = pace.pause(read, began.elapsed()) else {
-                    is_too_long = true;
-                    return false;
-                };
-                runtime.block_on(is_going_on(&mut stop, pause))
+                let pause = pace.pause(read, began.elapsed());
+                pause.is_some_and(|pause| runtime.block_on(is_going_on(&mut stop, pause)))
             };
-            let compared = compare(view.as_ref(), log.as_ref(), partition, pace.page(), go_on)?;
-            Ok(match compared {
-                Some(compared) => Walked::Finished(compared),
-                None if is_too_long => Walked::TooLong,
-                None => Walked::Stopped,
-            })
+            compare(view.as_ref(), log.as_ref(), partition, pace.page(), go_on)
         }
     }
 
-    /// Counts, logs and reports how a walk ended.
+    /// Counts, logs and reports how a walk ended that nobody asked to end.
     fn tell(
         &self,
         partition: u32,
-        walked: Result<Walked, Error>,
+        walked: Result<Compared, Error>,
         took: Duration,
         known: &mut Known,
     ) {
         let compared = match walked {
-            Ok(Walked::Finished(compared)) => compared,
-            Ok(Walked::Stopped) => return,
-            Ok(Walked::TooLong) => {
-                metrics::walk_unfinished();
-                let held_max_s = VIEW_HELD_MAX.as_secs();
-                warn!(
-                    partition,
-                    held_max_s,
-                    "Self-check did not get through in time; raise [self_check] rows_per_second."
-                );
-                return;
-            }
+            Ok(compared) => compared,
             Err(error) => return self.tell_unreadable(partition, &error, known),
         };
+        if !compared.is_complete {
+            metrics::walk_unfinished();
+            let held_max_s = VIEW_HELD_MAX.as_secs();
+            warn!(
+                partition,
+                held_max_s,
+                "Self-check did not get through in time; raise [self_check] rows_per_second."
+            );
+            if compared.mismatches.is_empty() {
+                return;
+            }
+        }
         for mismatch in known.news(partition, &compared.mismatches) {
             error!(partition, kind = mismatch.kind(), %mismatch, "Self-check found damage.");
         }
-        let at = self.clock.now();
-        metrics::compared(partition, at, Some(took), &compared.mismatches);
-        let (batch, rows) = (compared.batch, compared.rows);
-        debug!(partition, batch, rows, "Tables compared.");
+        metrics::found(partition, &compared.mismatches);
+        let finished = compared.is_complete.then(|| Finished {
+            at: self.clock.now(),
+            how: How::Walk,
+            batch: compared.batch,
+            rows: compared.rows,
+            has_witness: compared.has_witness,
+        });
+        if let Some(finished) = &finished {
+            metrics::compared(partition, finished.at, Some(took));
+            debug!(
+                partition,
+                batch = finished.batch,
+                rows = finished.rows,
+                "Tables compared."
+            );
+        }
         (self.report)(Report {
             partition,
-            finished: Some(Finished {
-                at,
-                how: How::Walk,
-                batch,
-                rows,
-                has_witness: compared.has_witness,
-            }),
+            finished,
             mismatch: sentence(&compared),
         });
     }
 
     fn tell_unreadable(&self, partition: u32, error: &Error, known: &mut Known) {
-        let error = chain(error);
+        let text = match error {
+            Error::Tables { .. } => format!("{}; {REMEDY}", chain(error)),
+            // The log's; removing tables would mend nothing.
+            _ => chain(error),
+        };
         if known.is_unreadable_news(partition) {
             error!(
                 partition,
                 kind = "unreadable",
-                error,
+                error = text,
                 "Self-check found damage."
             );
         }
@@ -219,7 +215,7 @@ impl SelfCheck {
         (self.report)(Report {
             partition,
             finished: None,
-            mismatch: Some(format!("{error}; {REMEDY}")),
+            mismatch: Some(text),
         });
     }
 }
@@ -256,8 +252,8 @@ fn sentence(compared: &Compared) -> Option<String> {
     for mismatch in rest {
         let _ = write!(text, "; {mismatch}");
     }
-    if compared.unnamed > 0 {
-        let _ = write!(text, "; and {} more", compared.unnamed);
+    if compared.has_more {
+        text.push_str("; and more");
     }
     Some(format!("{text}; {REMEDY}"))
 }

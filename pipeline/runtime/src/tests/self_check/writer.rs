@@ -81,7 +81,7 @@ fn writer_that_goes_on_between_pages_raises_no_alarm() {
         settle(&mut processor);
         true
     });
-    let found = found.unwrap().unwrap();
+    let found = found.unwrap();
     assert_eq!(found.mismatches, []);
     assert_eq!(
         (found.rows, found.batch),
