@@ -8,6 +8,7 @@ mod hook;
 mod nearest;
 mod print;
 mod role;
+mod self_check;
 mod stores;
 mod system;
 

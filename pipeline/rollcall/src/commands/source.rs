@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use futures::StreamExt as _;
 use reqwest::{Response, StatusCode, Url};
-use rollcall_api::{Health, Ops, Replica};
+use rollcall_api::{Comparisons, Health, Ops, Replica};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -115,6 +115,7 @@ async fn serve(data_dir: &Path, served: &mut JoinSet<()>) -> anyhow::Result<Stri
         log,
         replica,
         health: Health::default(),
+        comparisons: Comparisons::default(),
         prometheus,
         stop,
     };
