@@ -9,6 +9,7 @@ mod nearest;
 mod outlet;
 mod print;
 mod role;
+mod self_check;
 mod stores;
 mod system;
 

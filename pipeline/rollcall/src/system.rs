@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rollcall_api::{Check, Follower, Health, Ops, Replica, Requests};
+use rollcall_api::{Check, Comparisons, Follower, Health, Ops, Replica, Requests};
 use rollcall_bridge::IngressWriter;
 use rollcall_broker::Broker;
 use rollcall_delivery::{Outlet, Sender};
 use rollcall_log::{Clock, EmbeddedLog, Log, SystemClock};
 use rollcall_rocks::RocksStore;
+use rollcall_runtime::self_check::{Report, SelfCheck, Settings};
 use rollcall_runtime::{Processor, Setup};
 use rollcall_schemas::dialect::Prefixes;
 use rollcall_tenant::{Resolver, Source};
@@ -24,6 +25,7 @@ use crate::config::Config;
 use crate::hook::Hook;
 use crate::outlet::BrokerOutlet;
 use crate::role::{Ended, Role};
+use crate::self_check;
 use crate::stores::{self, Folders};
 
 /// A running node.
@@ -36,6 +38,7 @@ pub(crate) struct System {
     resolver: Role,
     sender: Role,
     processors: Vec<Role>,
+    self_check: Option<Role>,
     servers: Vec<Role>,
     ended: mpsc::Receiver<Ended>,
 }
@@ -45,6 +48,7 @@ struct Wiring {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     health: Health,
+    comparisons: Comparisons,
     ended: mpsc::Sender<Ended>,
 }
 
@@ -71,15 +75,21 @@ impl System {
             log: log.clone(),
             clock,
             health: Health::default(),
+            comparisons: Comparisons::default(),
             ended: ended_tx,
         };
         let (http_addr, ops_addr) = (http.local_addr()?, ops.local_addr()?);
         let (servers, replica) = wiring.serve(config, prometheus, http, ops);
         let processors = wiring.process(config, &store).await?;
+        let self_check = config.self_check.settings();
+        let self_check = self_check.map(|settings| wiring.self_check(&store, settings));
+        let self_check = self_check.transpose()?;
         let resolver = wiring.resolve(tenants);
         caught_up(&replica).await?;
         let broker = wiring.listen(config, folders.broker).await?;
         let sender = wiring.send(Arc::new(BrokerOutlet(broker.sender())));
+        // Last, so that a start waits for nothing of it.
+        let self_check = self_check.map(|check| wiring.check(check));
         let addresses = Addresses {
             mqtt: broker.local_addr(),
             http: http_addr,
@@ -93,6 +103,7 @@ impl System {
             resolver,
             sender,
             processors,
+            self_check,
             servers,
             ended,
         })
@@ -113,10 +124,14 @@ impl System {
         }
     }
 
-    /// Drains: first nothing is sent and no device is let in, then answers and batches are
-    /// finished, then nobody is served, then the tables are flushed and the log is closed.
-    /// Everything acknowledged is in the log by then.
+    /// Drains: first the self-check, which nobody waits for and which holds the store open, then
+    /// nothing is sent and no device is let in, then answers and batches are finished, then nobody
+    /// is served, then the tables are flushed and the log is closed. Everything acknowledged is in
+    /// the log by then.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        if let Some(self_check) = self.self_check {
+            self_check.stop().await;
+        }
         self.sender.stop().await;
         self.broker.shutdown().await;
         info!("MQTT closed.");
@@ -154,6 +169,7 @@ impl Wiring {
             Ok(rollcall_api::serve(http, public, stop).await?)
         });
         let (log, health) = (self.log.clone(), self.health.clone());
+        let comparisons = self.comparisons.clone();
         let ops = Role::spawn("ops", &self.ended, {
             let (prometheus, replica) = (prometheus.clone(), replica.clone());
             move |stop| async move {
@@ -162,6 +178,7 @@ impl Wiring {
                     replica,
                     requests,
                     health,
+                    comparisons,
                     prometheus,
                     stop: stop.clone(),
                 };
@@ -197,7 +214,11 @@ impl Wiring {
         }
         let mut roles = Vec::new();
         for (partition, check, restored) in restoring {
-            let (processor, _) = restored.await.context("a restore was broken off")??;
+            let (processor, restored) = restored.await.context("a restore was broken off")??;
+            let compared = Report::of_restore(partition, restored, self.clock.now());
+            if let Some(report) = compared {
+                self_check::tell(&self.comparisons, report);
+            }
             check.ready();
             let name = processor_name(partition);
             roles.push(Role::spawn(name, &self.ended, move |stop| async move {
@@ -206,6 +227,19 @@ impl Wiring {
             }));
         }
         Ok(roles)
+    }
+
+    /// What compares the tables of the restored partitions, slowly, round after round.
+    fn self_check(&self, store: &RocksStore, settings: Settings) -> anyhow::Result<SelfCheck> {
+        let (log, clock) = (self.log.clone(), self.clock.clone());
+        self_check::of(store, log, clock, settings, self.comparisons.clone())
+    }
+
+    fn check(&self, check: SelfCheck) -> Role {
+        Role::spawn("self-check", &self.ended, move |stop| async {
+            check.run(stop).await;
+            Ok(())
+        })
     }
 
     fn resolve(&self, tenants: Arc<dyn Source>) -> Role {

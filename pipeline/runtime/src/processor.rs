@@ -72,11 +72,20 @@ impl<T: Tables> Processor<T> {
     /// [`Error::Digest`]).
     pub fn open(mut setup: Setup<T>) -> Result<(Self, Restored), Error> {
         let partition = setup.partition;
-        let (progress, restored) = restore(setup.log.as_ref(), &mut setup.tables, partition)?;
+        let policy_bytes = setup.policy.encode();
+        let (progress, restored) = restore(
+            setup.log.as_ref(),
+            &mut setup.tables,
+            partition,
+            &policy_bytes,
+        )?;
         let partitions = setup.log.partitions(Topic::Status);
         let decoder = Decoder::new(partition, partitions, &setup.policy);
-        let policy_bytes = setup.policy.encode();
         let policy_hash = xxh3_64(&policy_bytes);
+        if restored.is_verified {
+            metrics::compared(partition, setup.clock.now(), None);
+            metrics::found(partition, &[]);
+        }
         info!(
             partition,
             batch = restored.batch,

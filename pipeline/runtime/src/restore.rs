@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use rollcall_log::{Log, ReadLimit};
 use rollcall_model::batch::Batch;
-use rollcall_model::{Millis, Topic};
+use rollcall_model::{Millis, Policy, Topic};
 use rollcall_schemas::{Record, body, leading};
 use rollcall_tables::{Change, Digest, Meta, RowIndex, Table, Tables};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Error;
 use crate::inputs::{GROUP, Positions};
@@ -28,6 +29,8 @@ pub struct Restored {
     pub replayed: u64,
     /// The newest batch; 0 for a new partition.
     pub batch: u64,
+    /// Whether a schedule record vouched for the digests; false only where there is none yet.
+    pub is_verified: bool,
 }
 
 /// How far a partition has got.
@@ -76,14 +79,22 @@ pub fn restore_tables(
     tables: &mut dyn Tables,
     partition: u32,
 ) -> Result<Restored, Error> {
-    Ok(restore(log, tables, partition)?.1)
+    let stored = tables.meta().map_err(|source| Error::Tables {
+        partition,
+        action: "read its progress",
+        source,
+    })?;
+    let policy = stored.map(|meta| meta.policy).unwrap_or_default();
+    Ok(restore(log, tables, partition, &policy)?.1)
 }
 
-/// Brings `tables` up to the log and gives the progress to go on from.
+/// Brings `tables` up to the log and gives the progress to go on from. `policy` is the encoded one
+/// that the partition will run under: most likely the one it ran under before.
 pub(crate) fn restore(
     log: &dyn Log,
     tables: &mut dyn Tables,
     partition: u32,
+    policy: &[u8],
 ) -> Result<(Progress, Restored), Error> {
     let failed = |source| Error::Tables {
         partition,
@@ -115,17 +126,24 @@ pub(crate) fn restore(
         }
         replayed += replay(log, tables, partition, table, end, &mut progress, &stored)?;
     }
-    if let Some(newest) = newest_batch(log, partition)? {
+    let newest = newest_batch(log, partition)?;
+    let is_verified = newest.is_some();
+    if let Some(newest) = newest {
         verify(partition, &newest, &mut progress)?;
         progress.batch = newest.number;
         progress.now = newest.now;
         progress.timers_at = newest.timers_at;
         progress.policy_hash = newest.policy_hash;
+        if stored.batch != newest.number {
+            let policies = [stored.policy, policy.to_vec()];
+            settle(tables, partition, &progress, &newest, policies)?;
+        }
     }
     crate::metrics::restored(replayed);
     let restored = Restored {
         replayed,
         batch: progress.batch,
+        is_verified,
     };
     Ok((progress, restored))
 }
@@ -320,4 +338,30 @@ fn verify(partition: u32, newest: &Batch, progress: &mut Progress) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Writes down which batch the replayed tables are of: until the next one, an hour away at most,
+/// the digests would stand beside the number of an older batch.
+fn settle(
+    tables: &mut dyn Tables,
+    partition: u32,
+    progress: &Progress,
+    newest: &Batch,
+    policies: [Vec<u8>; 2],
+) -> Result<(), Error> {
+    // The schedule names its policy by hash, and holds it only when it changed. Rather none than a
+    // wrong one.
+    let recorded = newest.policy.as_ref().map(Policy::encode);
+    let policy = policies
+        .into_iter()
+        .chain(recorded)
+        .find(|bytes| xxh3_64(bytes) == newest.policy_hash)
+        .unwrap_or_default();
+    tables
+        .apply(&[], &progress.meta(&policy))
+        .map_err(|source| Error::Tables {
+            partition,
+            action: "write its progress",
+            source,
+        })
 }

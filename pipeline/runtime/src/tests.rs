@@ -3,6 +3,7 @@
 mod rebuild;
 mod restart;
 mod schedule;
+mod self_check;
 mod support;
 mod tampered;
 mod turn;

@@ -8,9 +8,11 @@ mod indexes;
 mod naive;
 mod random;
 mod rows;
+mod views;
 
 pub use naive::Naive;
 pub use random::check_random;
+pub use views::{Pair, check_views, check_views_random};
 
 use bytes::Bytes;
 use rollcall_model::{Millis, Topic};

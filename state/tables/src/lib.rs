@@ -7,15 +7,17 @@
 mod change;
 mod memory;
 mod meta;
+mod view;
 
 pub mod conformance;
 pub mod digest;
 pub mod keys;
 
-pub use change::{Change, Due, RowIndex, Table};
+pub use change::{Change, Due, RowIndex, Table, TenantEntry};
 pub use digest::Digest;
-pub use memory::MemoryTables;
+pub use memory::{MemoryTables, SharedTables};
 pub use meta::{Meta, MetaError};
+pub use view::{View, Views, Visit};
 
 use bytes::Bytes;
 use rollcall_model::Millis;

@@ -13,6 +13,10 @@ use crate::change::{Change, Due, RowIndex, Table};
 use crate::meta::Meta;
 use crate::{Error, Tables};
 
+mod view;
+
+pub use view::SharedTables;
+
 #[cfg(test)]
 mod tests;
 
