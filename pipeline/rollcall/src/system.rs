@@ -15,6 +15,7 @@ use rollcall_rocks::RocksStore;
 use rollcall_runtime::self_check::{Report, SelfCheck, Settings};
 use rollcall_runtime::{Processor, Setup};
 use rollcall_schemas::dialect::Prefixes;
+use rollcall_tables::WriteBehind;
 use rollcall_tenant::{Resolver, Source};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -200,6 +201,7 @@ impl Wiring {
             let tables = store
                 .partition(partition)
                 .context("cannot open a partition's tables")?;
+            let tables = WriteBehind::new(tables, stores::held_back(config));
             let (log, clock) = (self.log.clone(), self.clock.clone());
             let policy = config.policy();
             let setup = Setup {

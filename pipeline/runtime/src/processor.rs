@@ -116,7 +116,8 @@ impl<T: Tables> Processor<T> {
         self.setup.tables
     }
 
-    /// Runs until `stop` turns true; a batch that has begun is finished first.
+    /// Runs until `stop` turns true; a batch that has begun is finished first, and tables that
+    /// hold changes back write them.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
         let mut appended = self.setup.log.appended();
         while !*stop.borrow() {
@@ -132,7 +133,12 @@ impl<T: Tables> Processor<T> {
                 changed = stop.changed() => if changed.is_err() { break },
             }
         }
-        Ok(())
+        let partition = self.setup.partition;
+        self.setup.tables.settle().map_err(|source| Error::Tables {
+            partition,
+            action: "write what was held back",
+            source,
+        })
     }
 
     /// Folds and commits the next batch, if there is one.

@@ -7,3 +7,4 @@ mod self_check;
 mod support;
 mod tampered;
 mod turn;
+mod write_behind;

@@ -38,6 +38,15 @@ impl Tables for SharedTables {
         self.tables().due(until, limit)
     }
 
+    fn due_after(
+        &self,
+        after: Option<&Due>,
+        until: Millis,
+        limit: usize,
+    ) -> Result<Vec<Due>, Error> {
+        self.tables().due_after(after, until, limit)
+    }
+
     fn next_due(&self) -> Result<Option<Millis>, Error> {
         self.tables().next_due()
     }
