@@ -1,9 +1,9 @@
 //! Tables whose newest batches are held back in memory and written together (DESIGN.md section 6).
 //!
 //! A row that changes ten times is written once. What is held back is the newest state of every row
-//! since the last write; it lies over the store beneath, is read before it, and is written whole, in
-//! one batch, at a batch boundary: the store never holds a part of it. A crash loses what was held
-//! back and nothing else; the changelog has it.
+//! since the last write; it lies over the store beneath, is read before it, and is written whole,
+//! in one batch, at a batch boundary: the store never holds a part of it. A crash loses what was
+//! held back and nothing else; the changelog has it.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, btree_map};
