@@ -3,8 +3,11 @@
 mod crash;
 mod failure;
 mod format;
+mod full_disk;
 mod maintenance;
 mod random;
+mod torn;
+mod workload;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -52,6 +55,15 @@ impl Subject for Embedded {
     fn close(&self) {
         self.log.close();
     }
+}
+
+/// Name and length of the newest write-ahead log in a log's folder.
+fn newest_wal(path: &Path) -> (String, u64) {
+    let entries = std::fs::read_dir(path).unwrap().map(Result::unwrap);
+    let wals = entries.filter(|entry| entry.path().extension().is_some_and(|e| e == "log"));
+    let newest = wals.max_by_key(std::fs::DirEntry::file_name).unwrap();
+    let name = newest.file_name().into_string().unwrap();
+    (name, newest.metadata().unwrap().len())
 }
 
 /// Options of a log that is cleaned by hand.

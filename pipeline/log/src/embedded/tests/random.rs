@@ -9,10 +9,11 @@ const PARTITIONS: u32 = 2;
 const TOPICS: [Topic; 3] = [Topic::Status, Topic::Connections, Topic::Outbox];
 
 /// Numbers that repeat with their seed (xorshift64).
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    /// A number below `bound`.
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
