@@ -5,7 +5,6 @@ mod failure;
 mod format;
 mod full_disk;
 mod maintenance;
-mod random;
 mod torn;
 mod workload;
 
@@ -17,6 +16,7 @@ use rollcall_model::{Millis, Topic};
 use tempfile::TempDir;
 
 use super::*;
+use crate::conformance::random::Random;
 use crate::conformance::{self, Setup, Subject, block_on};
 use crate::{ManualClock, NewRecord};
 
@@ -28,7 +28,12 @@ struct Embedded {
 
 impl Embedded {
     fn open(path: &Path, setup: Setup) -> Self {
+        Self::open_with(path, setup, true)
+    }
+
+    fn open_with(path: &Path, setup: Setup, sync: bool) -> Self {
         let options = EmbeddedOptions {
+            sync,
             partitions: setup.partitions,
             retention: setup.cleaning.retention,
             compaction_lag: setup.cleaning.compaction_lag,
@@ -111,16 +116,19 @@ fn values(log: &EmbeddedLog, topic: Topic, partition: u32) -> Vec<String> {
     records.into_iter().map(text).collect()
 }
 
+fn make(setup: Setup) -> Box<dyn Subject> {
+    let folder = TempDir::new().unwrap();
+    let log = Embedded::open(folder.path(), setup);
+    Box::new(Embedded {
+        _folder: Some(folder),
+        ..log
+    })
+}
+
 #[test]
 fn conforms() {
-    conformance::check(|setup| {
-        let folder = TempDir::new().unwrap();
-        let log = Embedded::open(folder.path(), setup);
-        Box::new(Embedded {
-            _folder: Some(folder),
-            ..log
-        })
-    });
+    conformance::check(make);
+    conformance::check_at_once(make);
 }
 
 #[test]
@@ -132,4 +140,15 @@ fn is_durable() {
             setup,
         ))
     });
+}
+
+#[test]
+fn random_scripts_are_answered_like_in_memory() {
+    for seed in 1..=6 {
+        let folder = TempDir::new().unwrap();
+        conformance::check_random(seed, |setup| {
+            // Hundreds of appends, one after the other: nothing here asks for the disk itself.
+            Box::new(Embedded::open_with(folder.path(), setup, false))
+        });
+    }
 }

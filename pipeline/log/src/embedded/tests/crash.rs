@@ -22,7 +22,7 @@ fn acknowledged_appends_survive_kill_9() {
     }
     let folder = TempDir::new().unwrap();
     let mut acknowledged = Acknowledged::new();
-    let mut random = random::Random(9);
+    let mut random = Random(9);
     for round in 0..ROUNDS {
         let kill_after = 1 + random.below(ACKNOWLEDGED_MAX);
         kill_in_the_middle(folder.path(), kill_after, &mut acknowledged);
@@ -99,7 +99,7 @@ fn cleaning_survives_kill_9() {
         return clean_until_killed(&folder);
     }
     let folder = TempDir::new().unwrap();
-    let mut random = random::Random(5);
+    let mut random = Random(5);
     let (mut end, mut was_cleaned) = (0, false);
     for _ in 0..ROUNDS {
         let kill_after = end + 1 + random.below(ACKNOWLEDGED_MAX);

@@ -69,7 +69,7 @@ pub(super) fn numbered(caller: u32, number: u64) -> Append {
 
 /// The value of all records of an append: between 0 bytes and 16 KiB, hardly compressible.
 fn content(caller: u32, number: u64) -> Vec<u8> {
-    let mut random = random::Random((u64::from(caller) << 32 | number) + 1);
+    let mut random = Random((u64::from(caller) << 32 | number) + 1);
     let bits = random.below(15);
     let length = random.below(1 << bits);
     (0..length).map(|_| random.below(256) as u8).collect()
