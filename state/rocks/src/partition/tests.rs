@@ -149,7 +149,11 @@ proptest! {
             if batch % every == 0 { reopen(folder.path(), tables) } else { tables }
         });
     }
+}
 
+proptest! {
+    // Dozens of flushes in every case.
+    #![proptest_config(ProptestConfig::with_cases(8))]
     // A file for every batch, so that RocksDB merges files all the time: what was removed never
     // rises again, what was kept is never lost.
     #[test]
