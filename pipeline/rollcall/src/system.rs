@@ -33,6 +33,8 @@ pub(crate) struct System {
     broker: Broker,
     resolver: Role,
     processors: Vec<Role>,
+    /// Ends when the log stops.
+    guard: Role,
     servers: Vec<Role>,
     ended: mpsc::Receiver<Ended>,
 }
@@ -74,6 +76,7 @@ impl System {
         let (servers, replica) = wiring.serve(config, prometheus, http, ops);
         let processors = wiring.process(config, &store).await?;
         let resolver = wiring.resolve(tenants);
+        let guard = wiring.guard(&log);
         caught_up(&replica).await?;
         let broker = wiring.listen(config, folders.broker).await?;
         let addresses = Addresses {
@@ -88,6 +91,7 @@ impl System {
             broker,
             resolver,
             processors,
+            guard,
             servers,
             ended,
         })
@@ -118,6 +122,7 @@ impl System {
         for processor in self.processors {
             processor.stop().await;
         }
+        self.guard.stop().await;
         for server in self.servers {
             server.stop().await;
         }
@@ -207,6 +212,23 @@ impl Wiring {
             check.ready();
             let ended = resolver.run(stop).await;
             Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
+        })
+    }
+
+    /// Ends when the log writes nothing any more. Publishes are refused then, one by one, and
+    /// nobody else may have anything to write: a node that only refuses must not go on.
+    fn guard(&self, log: &EmbeddedLog) -> Role {
+        let check = self.health.register("log");
+        check.ready();
+        let stopped = log.stopped();
+        Role::spawn("log", &self.ended, move |mut stop| async move {
+            tokio::select! {
+                error = stopped => {
+                    check.failed(error.to_string());
+                    Err(error.into())
+                }
+                _ = stop.wait_for(|is_stopping| *is_stopping) => Ok(()),
+            }
         })
     }
 
