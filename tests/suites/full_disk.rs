@@ -12,6 +12,10 @@ use rollcall_tests::mqtt::{self, Publish};
 use rollcall_tests::{Dev, Rollcall, payload};
 use serde_json::Value;
 
+/// The log's folder.
+const LOG: &str = "log";
+/// The folder of the broker's retained messages.
+const RETAINED: &str = "broker/retained";
 /// Publishers at the same time.
 const PUBLISHERS: u32 = 3;
 /// Room for some dozens of handshakes and what is folded out of them, bytes.
@@ -23,9 +27,9 @@ fn is_settled(row: &Value) -> bool {
     row["presence"] == "online" && row["org_id"] == "10000" && row["lookup"].is_null()
 }
 
-/// Length of the newest write-ahead log of the log.
-fn wal_bytes(dev: &Dev) -> u64 {
-    let entries = fs::read_dir(dev.data_dir().join("log")).unwrap();
+/// Length of the newest write-ahead log of a store below the data folder.
+fn wal_bytes(dev: &Dev, store: &str) -> u64 {
+    let entries = fs::read_dir(dev.data_dir().join(store)).unwrap();
     let wals = entries
         .map(Result::unwrap)
         .filter(|entry| entry.path().extension().is_some_and(|e| e == "log"));
@@ -69,15 +73,15 @@ fn check_folded_once(rollcall: &Rollcall, clients: &BTreeSet<String>) {
     }
 }
 
-/// It ended because of the log, and says where it is.
-fn check_end(rollcall: &mut Rollcall, dev: &Dev) {
+/// It ended because of a store below the data folder, and says where that is.
+fn check_end(rollcall: &mut Rollcall, dev: &Dev, store: &str) {
     let status = rollcall.wait_for_end().unwrap();
     let said = rollcall.tail();
     assert_eq!(status.code(), Some(1), "{said}");
     let last = said.lines().rfind(|line| line.starts_with("rollcall: "));
     let last = last.unwrap_or_else(|| panic!("no last word: {said}"));
     assert!(
-        last.contains(dev.data_dir().join("log").to_str().unwrap()),
+        last.contains(dev.data_dir().join(store).to_str().unwrap()),
         "{last}"
     );
     assert!(last.contains("File too large"), "{last}");
@@ -87,14 +91,16 @@ fn check_end(rollcall: &mut Rollcall, dev: &Dev) {
 fn what_was_acknowledged_before_the_disk_was_full_is_folded_once() {
     let dev = Dev::new("").unwrap();
     let mut rollcall = dev.start_limitable(None).unwrap();
-    rollcall.limit_files(Some(wal_bytes(&dev) + ROOM)).unwrap();
+    rollcall
+        .limit_files(Some(wal_bytes(&dev, LOG) + ROOM))
+        .unwrap();
     let publishers: Vec<_> = std::thread::scope(|scope| {
         let rollcall = &rollcall;
         let publish = |publisher| scope.spawn(move || publish_until_refused(rollcall, publisher));
         let running: Vec<_> = (0..PUBLISHERS).map(publish).collect();
         running.into_iter().map(|p| p.join().unwrap()).collect()
     });
-    check_end(&mut rollcall, &dev);
+    check_end(&mut rollcall, &dev, LOG);
 
     let rollcall = dev.start().unwrap();
     let acknowledged: BTreeSet<String> = publishers.iter().flat_map(|p| p.0.clone()).collect();
@@ -146,9 +152,9 @@ fn start_idle(dev: &Dev, errors: Option<&Path>) -> (Rollcall, BTreeSet<String>) 
 fn a_node_without_work_ends_at_the_first_refusal_too() {
     let dev = Dev::new("").unwrap();
     let (mut rollcall, clients) = start_idle(&dev, None);
-    rollcall.limit_files(Some(wal_bytes(&dev))).unwrap();
+    rollcall.limit_files(Some(wal_bytes(&dev, LOG))).unwrap();
     assert!(!is_acknowledged(&rollcall, "second"));
-    check_end(&mut rollcall, &dev);
+    check_end(&mut rollcall, &dev, LOG);
 
     let rollcall = dev.start().unwrap();
     assert_eq!(rollcall.row("second").unwrap(), None);
@@ -182,4 +188,26 @@ fn tables_that_cannot_be_flushed_at_the_end_come_back_from_the_log() {
     check_folded_once(&rollcall, &clients);
     assert!(is_acknowledged(&rollcall, "second"));
     check_folded_once(&rollcall, &BTreeSet::from(["second".to_owned()]));
+}
+
+#[test]
+fn a_node_that_cannot_retain_ends_too() {
+    let dev = Dev::new("").unwrap();
+    let (mut rollcall, clients) = start_idle(&dev, None);
+    // Not our topic: the broker retains it, the log never hears of it and stays the shorter one.
+    let (topic, large) = ("elsewhere", "x".repeat(200_000));
+    rollcall.publish(topic, large.as_bytes(), true).unwrap();
+    let room = wal_bytes(&dev, RETAINED);
+    assert!(room > wal_bytes(&dev, LOG) + 100_000);
+    rollcall.limit_files(Some(room)).unwrap();
+    assert!(rollcall.publish(topic, b"refused", true).is_err());
+    check_end(&mut rollcall, &dev, RETAINED);
+
+    let rollcall = dev.start().unwrap();
+    let retained = mqtt::retained(rollcall.mqtt, topic).unwrap().unwrap();
+    assert!(
+        retained == large.as_bytes(),
+        "what was acknowledged is retained"
+    );
+    check_folded_once(&rollcall, &clients);
 }

@@ -33,8 +33,8 @@ pub(crate) struct System {
     broker: Broker,
     resolver: Role,
     processors: Vec<Role>,
-    /// Ends when the log stops.
-    guard: Role,
+    /// Each ends when a store stops.
+    guards: Vec<Role>,
     servers: Vec<Role>,
     ended: mpsc::Receiver<Ended>,
 }
@@ -76,9 +76,12 @@ impl System {
         let (servers, replica) = wiring.serve(config, prometheus, http, ops);
         let processors = wiring.process(config, &store).await?;
         let resolver = wiring.resolve(tenants);
-        let guard = wiring.guard(&log);
         caught_up(&replica).await?;
         let broker = wiring.listen(config, folders.broker).await?;
+        let guards = vec![
+            wiring.guard("log", log.stopped()),
+            wiring.guard("retained", broker.stopped()),
+        ];
         let addresses = Addresses {
             mqtt: broker.local_addr(),
             http: http_addr,
@@ -91,7 +94,7 @@ impl System {
             broker,
             resolver,
             processors,
-            guard,
+            guards,
             servers,
             ended,
         })
@@ -116,13 +119,15 @@ impl System {
     /// served, then the tables are flushed and the log is closed. Everything acknowledged is in the
     /// log by then.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        for guard in self.guards {
+            guard.stop().await;
+        }
         self.broker.shutdown().await;
         info!("MQTT closed.");
         self.resolver.stop().await;
         for processor in self.processors {
             processor.stop().await;
         }
-        self.guard.stop().await;
         for server in self.servers {
             server.stop().await;
         }
@@ -215,13 +220,16 @@ impl Wiring {
         })
     }
 
-    /// Ends when the log writes nothing any more. Publishes are refused then, one by one, and
-    /// nobody else may have anything to write: a node that only refuses must not go on.
-    fn guard(&self, log: &EmbeddedLog) -> Role {
-        let check = self.health.register("log");
+    /// Ends when a store writes nothing any more, which `stopped` tells. Publishes are refused then,
+    /// one by one, and nobody else may have anything to write: a node that only refuses must not
+    /// go on.
+    fn guard<E>(&self, name: &str, stopped: impl Future<Output = E> + Send + 'static) -> Role
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let check = self.health.register(name);
         check.ready();
-        let stopped = log.stopped();
-        Role::spawn("log", &self.ended, move |mut stop| async move {
+        Role::spawn(name, &self.ended, move |mut stop| async move {
             tokio::select! {
                 error = stopped => {
                     check.failed(error.to_string());
