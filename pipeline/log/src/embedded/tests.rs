@@ -62,11 +62,12 @@ impl Subject for Embedded {
     }
 }
 
-/// Name and length of the newest write-ahead log in a log's folder.
-fn newest_wal(path: &Path) -> (String, u64) {
+/// Name and length of the newest file with that extension in a log's folder; `log` is the
+/// write-ahead log.
+fn newest(path: &Path, extension: &str) -> (String, u64) {
     let entries = std::fs::read_dir(path).unwrap().map(Result::unwrap);
-    let wals = entries.filter(|entry| entry.path().extension().is_some_and(|e| e == "log"));
-    let newest = wals.max_by_key(std::fs::DirEntry::file_name).unwrap();
+    let files = entries.filter(|entry| entry.path().extension().is_some_and(|e| e == extension));
+    let newest = files.max_by_key(std::fs::DirEntry::file_name).unwrap();
     let name = newest.file_name().into_string().unwrap();
     (name, newest.metadata().unwrap().len())
 }

@@ -246,7 +246,7 @@ fn append_up_to(log: &EmbeddedLog, end: u64) -> Vec<Error> {
 }
 
 fn wal_bytes(log: &EmbeddedLog) -> u64 {
-    newest_wal(Path::new(log.shared.store.path())).1
+    newest(Path::new(log.shared.store.path()), "log").1
 }
 
 /// Lets no file of this process get longer than `bytes`; `None` lifts the limit.

@@ -75,6 +75,17 @@ fn content(caller: u32, number: u64) -> Vec<u8> {
     (0..length).map(|_| random.below(256) as u8).collect()
 }
 
+/// The number of the append that a record is from, when it is as it was written.
+pub(super) fn number(stored: &Stored) -> u64 {
+    let key = std::str::from_utf8(stored.key.as_deref().unwrap()).unwrap();
+    let (caller, number) = key.split_once('/').unwrap();
+    let number = number.parse().unwrap();
+    let expected = content(caller.parse().unwrap(), number);
+    let is_same = stored.value.as_deref() == Some(expected.as_slice());
+    assert!(is_same, "{key} has another value");
+    number
+}
+
 fn places(caller: u32) -> [(Topic, u32); 3] {
     let partition = caller % PARTITIONS;
     [
@@ -115,13 +126,8 @@ pub(super) fn check(log: &EmbeddedLog, acknowledged: &Acknowledged) -> u64 {
         let end = log.offsets(topic, partition).unwrap().end;
         assert_eq!(records.len() as u64, end, "no gaps in {topic}/{partition}");
         for stored in records {
+            number(&stored);
             let key = String::from_utf8(stored.key.unwrap().to_vec()).unwrap();
-            let (caller, number) = key.split_once('/').unwrap();
-            let expected = content(caller.parse().unwrap(), number.parse().unwrap());
-            assert!(
-                stored.value.is_some_and(|value| value == expected),
-                "{key} has another value"
-            );
             let place = ((topic, partition), stored.offset);
             found.entry(key).or_default().push(place);
         }
