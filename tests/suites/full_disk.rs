@@ -3,6 +3,11 @@
 //!
 //! The disk is a limit on the length of the process's files; see `Rollcall::limit_files`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of it is a test; clippy knows `#[test]` functions only"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

@@ -152,8 +152,8 @@ impl EmbeddedLog {
         maintenance::clean(&self.shared, now, Thoroughness::Always, KEYS_BYTES_MAX)
     }
 
-    /// Done when the log writes nothing any more: gives what appends are answered with from then on,
-    /// [`Error::Stopped`], or [`Error::Closed`] when it was closed. Whoever appends hears of it
+    /// Done when the log writes nothing any more: gives what appends are answered with from then
+    /// on, [`Error::Stopped`], or [`Error::Closed`] when it was closed. Whoever appends hears of it
     /// anyway; this is for a process that has nothing to append and should not go on.
     pub fn stopped(&self) -> BoxFuture<'static, Error> {
         let mut stopped = self.shared.queue.when_stopped();

@@ -220,9 +220,9 @@ impl Wiring {
         })
     }
 
-    /// Ends when a store writes nothing any more, which `stopped` tells. Publishes are refused then,
-    /// one by one, and nobody else may have anything to write: a node that only refuses must not
-    /// go on.
+    /// Ends when a store writes nothing any more, which `stopped` tells. Publishes are refused
+    /// then, one by one, and nobody else may have anything to write: a node that only refuses must
+    /// not go on.
     fn guard<E>(&self, name: &str, stopped: impl Future<Output = E> + Send + 'static) -> Role
     where
         E: std::error::Error + Send + Sync + 'static,

@@ -175,7 +175,12 @@ pub(super) fn whoever_is_woken_can_read(fixture: Fixture) {
             appended.mark_unchanged();
             go.send(partition).expect("the other thread waits for it");
             // No waiting in a queue: whoever comes first must find it readable.
+            let began = Instant::now();
             while !appended.has_changed().expect("the log is open") {
+                assert!(
+                    began.elapsed() < DEADLINE,
+                    "nobody was woken, round {round}"
+                );
                 std::thread::yield_now();
             }
             // Nothing else was appended: this record is what the change is about.

@@ -2,8 +2,8 @@
 //! only, and the progress record says which prefix.
 //!
 //! The test starts itself as a child, which applies batches to two partitions at once (RocksDB
-//! flushes when its small write buffers are full), and is killed in the midst of it, several times over the
-//! same store.
+//! flushes when its small write buffers are full), and is killed in the midst of it, several times
+//! over the same store.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

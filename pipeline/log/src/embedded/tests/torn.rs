@@ -11,7 +11,7 @@ use super::*;
 /// Appends in the file that is cut.
 const APPENDS: u64 = 40;
 /// How many cuts, spread evenly over the file.
-const CUTS: u64 = 48;
+const CUTS: u64 = 32;
 
 #[test]
 fn a_torn_tail_leaves_whole_appends() {
