@@ -40,6 +40,8 @@ pub(crate) struct System {
     sender: Role,
     processors: Vec<Role>,
     self_check: Option<Role>,
+    /// Each ends when a store stops.
+    guards: Vec<Role>,
     servers: Vec<Role>,
     ended: mpsc::Receiver<Ended>,
 }
@@ -91,6 +93,10 @@ impl System {
         let sender = wiring.send(Arc::new(BrokerOutlet(broker.sender())));
         // Last, so that a start waits for nothing of it.
         let self_check = self_check.map(|check| wiring.check(check));
+        let guards = vec![
+            wiring.guard("log", log.stopped()),
+            wiring.guard("retained", broker.stopped()),
+        ];
         let addresses = Addresses {
             mqtt: broker.local_addr(),
             http: http_addr,
@@ -105,6 +111,7 @@ impl System {
             sender,
             processors,
             self_check,
+            guards,
             servers,
             ended,
         })
@@ -134,6 +141,9 @@ impl System {
             self_check.stop().await;
         }
         self.sender.stop().await;
+        for guard in self.guards {
+            guard.stop().await;
+        }
         self.broker.shutdown().await;
         info!("MQTT closed.");
         self.resolver.stop().await;
@@ -262,6 +272,26 @@ impl Wiring {
             check.ready();
             let ended = sender.run(stop).await;
             Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
+        })
+    }
+
+    /// Ends when a store writes nothing any more, which `stopped` tells. Publishes are refused
+    /// then, one by one, and nobody else may have anything to write: a node that only refuses must
+    /// not go on.
+    fn guard<E>(&self, name: &str, stopped: impl Future<Output = E> + Send + 'static) -> Role
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let check = self.health.register(name);
+        check.ready();
+        Role::spawn(name, &self.ended, move |mut stop| async move {
+            tokio::select! {
+                error = stopped => {
+                    check.failed(error.to_string());
+                    Err(error.into())
+                }
+                _ = stop.wait_for(|is_stopping| *is_stopping) => Ok(()),
+            }
         })
     }
 
