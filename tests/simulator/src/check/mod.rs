@@ -1,0 +1,37 @@
+//! What must be true of a finished run. Each checker stands alone and knows nothing of the faults;
+//! a finding names the checker and the place.
+
+mod api;
+mod doubled;
+mod lost;
+mod order;
+mod schedule;
+mod silence;
+mod tables;
+
+pub mod reading;
+
+use crate::history::History;
+use crate::scene::Violation;
+
+/// A checker: what it says when something is wrong.
+type Checker = fn(&History) -> Result<(), String>;
+
+/// Every checker by name.
+const CHECKERS: [(&str, Checker); 7] = [
+    ("lost", lost::check),
+    ("doubled", doubled::check),
+    ("schedule", schedule::check),
+    ("order", order::check),
+    ("tables", tables::check),
+    ("api", api::check),
+    ("silence", silence::check),
+];
+
+/// Runs every checker; the first finding ends it.
+pub fn check(history: &History) -> Result<(), Violation> {
+    for (checker, check) in CHECKERS {
+        check(history).map_err(|message| Violation::new(checker, message))?;
+    }
+    Ok(())
+}
