@@ -5,8 +5,8 @@
 //! disks: the log and the tables are traits. Reading order: `inputs` (what a batch is made of),
 //! `decode` (bytes to events), `overlay` (rows during a batch), `batch` (the pure part: fold it),
 //! `output` (records of it), `restore` (where a partition stands after a restart), `processor` (the
-//! turn that ties them together). What it writes goes to the log; tables and changelog readers
-//! follow.
+//! turn that ties them together), `rebuild` (the same life folded again, as proof). What it writes
+//! goes to the log; tables and changelog readers follow.
 
 mod batch;
 mod decode;
@@ -18,11 +18,12 @@ mod processor;
 mod restore;
 
 pub mod metrics;
+pub mod rebuild;
 
 pub use error::Error;
 pub use inputs::GROUP;
 pub use processor::{Processor, Setup, Turn};
-pub use restore::Restored;
+pub use restore::{Restored, restore_tables};
 
 #[cfg(test)]
 mod tests;

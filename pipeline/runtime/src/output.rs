@@ -16,9 +16,11 @@ use crate::metrics;
 use crate::overlay::Dirty;
 
 /// Header that names the record or timer behind a record.
-const SOURCE: &str = "source";
+pub(crate) const SOURCE: &str = "source";
 /// Header of changelog records: the number of the batch that wrote them.
-const BATCH: &str = "batch";
+pub(crate) const BATCH: &str = "batch";
+/// CloudEvents attribute that names the client (a dead letter's key).
+pub(crate) const SUBJECT: &str = "ce_subject";
 
 /// Records of one batch, growing in the order in which they are appended.
 pub(crate) struct Output {
@@ -187,7 +189,7 @@ fn headers(
             "ce_type".to_owned(),
             Bytes::from(format!("io.rollcall.{kind}.v1")),
         ),
-        ("ce_subject".to_owned(), subject),
+        (SUBJECT.to_owned(), subject),
         ("ce_time".to_owned(), Bytes::from(time.to_owned())),
         (SOURCE.to_owned(), Bytes::from(cause)),
     ];

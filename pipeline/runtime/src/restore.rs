@@ -31,7 +31,7 @@ pub struct Restored {
 }
 
 /// How far a partition has got.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
     /// Number of the newest batch.
     pub(crate) batch: u64,
@@ -66,6 +66,17 @@ impl Progress {
             digests: digests.collect(),
         }
     }
+}
+
+/// Brings `tables` up to the log, as a start of the processor does it.
+///
+/// Errors: as [`crate::Processor::open`].
+pub fn restore_tables(
+    log: &dyn Log,
+    tables: &mut dyn Tables,
+    partition: u32,
+) -> Result<Restored, Error> {
+    Ok(restore(log, tables, partition)?.1)
 }
 
 /// Brings `tables` up to the log and gives the progress to go on from.

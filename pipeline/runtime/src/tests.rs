@@ -1,6 +1,8 @@
 //! The processor on the in-memory log and tables: what a batch reads, writes and vouches for.
 
+mod rebuild;
 mod restart;
 mod schedule;
 mod support;
+mod tampered;
 mod turn;

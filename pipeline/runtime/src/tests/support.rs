@@ -8,7 +8,8 @@ use rollcall_log::{Append, Log, ManualClock, MemoryLog, NewRecord, ReadLimit, St
 use rollcall_model::event::{AnswerSource, TenantAnswer, TenantOutcome};
 use rollcall_model::ingress::{Dialect, IngressKind};
 use rollcall_model::{
-    ClientId, ConnectionEvent, ConnectionRow, DeadLetter, Ingress, LookupId, Millis, Policy, Topic,
+    ClientId, ConnectionEvent, ConnectionRow, DeadLetter, Ingress, LookupDue, LookupId, Millis,
+    Policy, Topic,
 };
 use rollcall_schemas::{Record, identity};
 use rollcall_tables::{MemoryTables, Table, Tables};
@@ -16,6 +17,11 @@ use rollcall_tables::{MemoryTables, Table, Tables};
 use crate::{Processor, Restored, Setup, Turn};
 
 pub(super) const START: Millis = Millis(1_700_000_000_000);
+
+const EVERYTHING: ReadLimit = ReadLimit {
+    records: 100_000,
+    bytes: usize::MAX,
+};
 
 /// A world with one partition.
 pub(super) struct World {
@@ -47,11 +53,24 @@ impl World {
         &self,
         tables: MemoryTables,
     ) -> Result<(Processor<MemoryTables>, Restored), crate::Error> {
+        self.try_open_at(0, tables)
+    }
+
+    /// The processor of any partition.
+    pub(super) fn open_partition(&self, partition: u32) -> Processor<MemoryTables> {
+        self.try_open_at(partition, MemoryTables::new()).unwrap().0
+    }
+
+    fn try_open_at(
+        &self,
+        partition: u32,
+        tables: MemoryTables,
+    ) -> Result<(Processor<MemoryTables>, Restored), crate::Error> {
         Processor::open(Setup {
             log: self.log.clone(),
             clock: self.clock.clone(),
             tables,
-            partition: 0,
+            partition,
             policy: self.policy.clone(),
         })
     }
@@ -76,6 +95,16 @@ impl World {
         self.status(client, &handshake(message_id))
     }
 
+    /// A status record in the partition that its key belongs to.
+    pub(super) fn keyed(&self, client: &str, payload: &str) {
+        let value = ingress(client, payload).encode();
+        let partition = None;
+        self.append(NewRecord {
+            partition,
+            ..record(Topic::Status, client, value)
+        });
+    }
+
     pub(super) fn offline(&self, client: &str) -> u64 {
         self.status(
             client,
@@ -83,25 +112,44 @@ impl World {
         )
     }
 
+    /// Answers every look-up of every partition with the same tenant.
+    pub(super) fn answer_all(&self) {
+        for stored in self.everywhere(Topic::Tenantless) {
+            let due = LookupDue::decode(&stored.value.unwrap()).unwrap();
+            let client = due.client_id.as_str();
+            let value = answer(client, due.lookup_id).encode();
+            let partition = None;
+            self.append(NewRecord {
+                partition,
+                ..record(Topic::Tenants, client, value)
+            });
+        }
+    }
+
     pub(super) fn found(&self, client: &str, lookup_id: LookupId) -> u64 {
-        let id = ClientId::new(client).unwrap();
-        let answer = TenantAnswer {
-            source: AnswerSource::Resolver { lookup_id },
-            outcome: TenantOutcome::Found {
-                org_id: "10000".to_owned(),
-                account: "111000".to_owned(),
-                identity: identity::system(&id, "10000", "111000"),
-            },
-        };
-        self.append(record(Topic::Tenants, client, answer.encode()))
+        self.append(record(
+            Topic::Tenants,
+            client,
+            answer(client, lookup_id).encode(),
+        ))
+    }
+
+    /// The records of every partition.
+    pub(super) fn everywhere(&self, topic: Topic) -> Vec<Stored> {
+        let partitions = 0..self.log.partitions(topic);
+        partitions
+            .flat_map(|partition| self.log.read(topic, partition, 0, EVERYTHING).unwrap())
+            .collect()
+    }
+
+    /// What retention has left.
+    pub(super) fn read_kept(&self, topic: Topic) -> Vec<Stored> {
+        let start = self.log.offsets(topic, 0).unwrap().start;
+        self.log.read(topic, 0, start, EVERYTHING).unwrap()
     }
 
     pub(super) fn read(&self, topic: Topic) -> Vec<Stored> {
-        let limit = ReadLimit {
-            records: 100_000,
-            bytes: usize::MAX,
-        };
-        self.log.read(topic, 0, 0, limit).unwrap()
+        self.log.read(topic, 0, 0, EVERYTHING).unwrap()
     }
 
     pub(super) fn values<R: Record>(&self, topic: Topic) -> Vec<R> {
@@ -173,6 +221,19 @@ pub(super) fn record(topic: Topic, key: &str, value: Vec<u8>) -> NewRecord {
         key: Some(Bytes::copy_from_slice(key.as_bytes())),
         value: Some(value.into()),
         headers: Vec::new(),
+    }
+}
+
+/// The answer that this client belongs to organisation 10000.
+fn answer(client: &str, lookup_id: LookupId) -> TenantAnswer {
+    let id = ClientId::new(client).unwrap();
+    TenantAnswer {
+        source: AnswerSource::Resolver { lookup_id },
+        outcome: TenantOutcome::Found {
+            org_id: "10000".to_owned(),
+            account: "111000".to_owned(),
+            identity: identity::system(&id, "10000", "111000"),
+        },
     }
 }
 
