@@ -192,6 +192,15 @@ fn check_derived(ctx: &Context<'_>, client: &ClientId, before: &Rows, step: &Ste
             "{event:?}"
         );
         assert_ne!(was, is, "an event tells of a change: {event:?}");
+        // Of one tenant: never the organisation of one with the account of another.
+        let is_account_of = |row: &&ConnectionRow| row.account == event.account;
+        let owners = [row, before.connection.as_ref()];
+        let mut owners = owners.into_iter().flatten();
+        assert!(
+            event.account.is_empty()
+                || owners.any(|row| row.org_id == event.org_id && is_account_of(&row)),
+            "{event:?}"
+        );
     }
     let messages: Vec<_> = step.derived.iter().filter_map(as_inventory).collect();
     assert!(messages.len() <= 1, "one inventory message at most");
