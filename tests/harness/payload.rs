@@ -34,6 +34,10 @@ pub fn handshake(id: &str) -> String {
 
 /// Seed 000's offline message.
 pub fn offline() -> String {
-    let id = "33390934-7628-49f6-88ea-528ef740c774";
+    offline_with("33390934-7628-49f6-88ea-528ef740c774")
+}
+
+/// The same under message id `id`.
+pub fn offline_with(id: &str) -> String {
     format!(r#"{{"type": "offline", "message_id": "{id}", "version": 1}}"#)
 }

@@ -62,7 +62,10 @@ pub enum Error {
         partitions: u32,
     },
     /// Another process (or another value in this one) has the log open.
-    #[error("log at {path} is already used by another rollcall process; stop it or use --url")]
+    #[error(
+        "log at {path} is already used by another rollcall process; stop it, or look into it with \
+         --url"
+    )]
     InUse {
         /// Where the log is.
         path: String,

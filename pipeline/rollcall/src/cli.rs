@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use rollcall_model::Topic;
 
 use crate::nearest::nearest;
@@ -41,6 +41,11 @@ pub(crate) enum Command {
     /// Look at the connection table as an operator: tenantless and offline rows too
     #[command(subcommand)]
     Connections(Connections),
+    /// Fold a stopped node's life again from its inputs and schedule: for proof, for new tables
+    #[command(after_help = "Example: rollcall rebuild --data-dir D --verify\n\
+Prints `equal`, or the first difference of each partition: batch, topic or table, key. \
+Exit code 0 when equal, else 1. Records and tables stay as they are.")]
+    Rebuild(Rebuild),
 }
 
 #[derive(Debug, Args)]
@@ -60,6 +65,20 @@ pub(crate) struct Dev {
     /// Where metrics, probes and the operator's view listen [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDR")]
     pub(crate) ops: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("purpose").args(["verify", "into"]).required(true).multiple(true)))]
+pub(crate) struct Rebuild {
+    /// Data folder of the stopped node
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Compare every batch, then every changelog and derived record, then the live tables
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Keep the rebuilt tables in this new folder; a node can start from them
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

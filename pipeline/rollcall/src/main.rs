@@ -33,6 +33,7 @@ fn main() -> ExitCode {
             eprintln!("rollcall: {text}");
             ExitCode::from(2)
         }
+        Err(Failure::Told) => ExitCode::FAILURE,
         Err(Failure::Failed(error)) => {
             eprintln!("rollcall: {error:#}");
             ExitCode::FAILURE
@@ -47,5 +48,6 @@ fn run(command: Command) -> Outcome {
         Command::Tail(args) => commands::tail::run(&args),
         Command::Connections(Connections::List(args)) => commands::connections::list(&args),
         Command::Connections(Connections::Get(args)) => commands::connections::get(&args),
+        Command::Rebuild(args) => commands::rebuild::run(&args),
     }
 }

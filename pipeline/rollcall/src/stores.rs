@@ -61,6 +61,18 @@ pub(crate) fn open_tables(config: &Config, folders: &Folders) -> anyhow::Result<
 
 /// Opens the log of a stopped node without changing it.
 pub(crate) fn open_stopped(data_dir: &Path) -> anyhow::Result<EmbeddedLog> {
+    open_there(data_dir, |options| options.read_only = true)
+}
+
+/// Opens the log of a stopped node so that nobody can start on it meanwhile. Nothing is cleaned.
+pub(crate) fn open_exclusively(data_dir: &Path) -> anyhow::Result<EmbeddedLog> {
+    open_there(data_dir, |options| options.maintenance_interval = None)
+}
+
+fn open_there(
+    data_dir: &Path,
+    set: impl FnOnce(&mut EmbeddedOptions),
+) -> anyhow::Result<EmbeddedLog> {
     let folders = Folders::of(data_dir);
     if !folders.log.is_dir() {
         anyhow::bail!(
@@ -68,9 +80,7 @@ pub(crate) fn open_stopped(data_dir: &Path) -> anyhow::Result<EmbeddedLog> {
             data_dir.display()
         );
     }
-    let options = EmbeddedOptions {
-        read_only: true,
-        ..EmbeddedOptions::new(folders.log)
-    };
+    let mut options = EmbeddedOptions::new(folders.log);
+    set(&mut options);
     EmbeddedLog::open(options, Arc::new(SystemClock)).context("cannot open the log")
 }

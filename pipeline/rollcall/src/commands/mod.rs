@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod connections;
 pub(crate) mod dev;
+pub(crate) mod rebuild;
 pub(crate) mod tail;
 
 mod source;
@@ -14,6 +15,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Tried and failed: exit code 1.
     Failed(anyhow::Error),
+    /// The answer is no, and it has been printed: exit code 1.
+    Told,
 }
 
 impl From<anyhow::Error> for Failure {

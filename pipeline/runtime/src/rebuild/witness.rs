@@ -210,11 +210,12 @@ fn is_shared(topic: Topic) -> bool {
     matches!(topic, Topic::Inventory | Topic::DeadLetters)
 }
 
-/// The partition whose processor wrote a record of a shared topic; `None` for the bridge's.
+/// The partition whose processor wrote a record of a shared topic: the one of the input behind it.
+/// `None` for records of other stages: the bridge's have no source, the resolver's a look-up.
 fn origin(record: &Stored, partitions: u32) -> Option<u32> {
     let source = std::str::from_utf8(header(record, SOURCE)?).ok()?;
     match Cause::parse(source)? {
-        Cause::Record(at) => Some(at.partition),
+        Cause::Record(at) => Topic::INPUTS.contains(&at.topic).then_some(at.partition),
         Cause::Timer { .. } => Some(partition::for_key(header(record, SUBJECT)?, partitions)),
     }
 }

@@ -295,6 +295,19 @@ fn missing_and_extra_records_are_found() {
 }
 
 #[test]
+fn dead_letters_of_other_stages_are_not_ours() {
+    let mut world = World::new();
+    life(&mut world);
+    let mut record = super::support::record(Topic::DeadLetters, "c1", b"theirs".to_vec());
+    world.append(record.clone());
+    record
+        .headers
+        .push(("source".to_owned(), "tenantless/0/1".into()));
+    world.append(record);
+    assert_eq!(again(world.log.as_ref()).0.verdict, Verdict::Equal);
+}
+
+#[test]
 fn stray_changelog_record_is_found() {
     let mut world = World::new();
     life(&mut world);

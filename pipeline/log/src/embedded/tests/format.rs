@@ -110,7 +110,9 @@ fn a_second_user_is_told_what_to_do() {
     let error = refusal(manual(folder.path()));
     assert!(matches!(error, Error::InUse { .. }), "{error}");
     assert!(
-        error.to_string().contains("stop it or use --url"),
+        error
+            .to_string()
+            .contains("stop it, or look into it with --url"),
         "{error}"
     );
     drop(log);

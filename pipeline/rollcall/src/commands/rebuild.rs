@@ -1,0 +1,194 @@
+//! `rollcall rebuild`: the life of a stopped node folded again, as proof of its tables and streams,
+//! and to make new tables (DESIGN.md section 5).
+
+mod live;
+mod progress;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::Context as _;
+use parking_lot::Mutex;
+use rollcall_log::{EmbeddedLog, Log};
+use rollcall_model::Topic;
+use rollcall_rocks::RocksStore;
+use rollcall_runtime::rebuild::{self, Depth, Rebuilt, Verdict, compare_tables};
+
+use self::live::Live;
+use self::progress::Progress;
+use super::{Failure, Outcome};
+use crate::cli::Rebuild;
+use crate::{print, stores};
+
+/// Caches and write buffers of the rebuilt tables, and of the copy of the live ones.
+const MEMORY_BYTES: usize = 128 * 1024 * 1024;
+
+/// Rebuilds every partition; prints `equal` or the first difference of each.
+pub(crate) fn run(args: &Rebuild) -> Outcome {
+    if let Some(into) = &args.into {
+        check_new(into)?;
+    }
+    let log = stores::open_exclusively(&args.data_dir)?;
+    let scratch = live::scratch(&args.data_dir)?;
+    let temporary = scratch.path().join("rebuilt");
+    let into = args.into.as_deref().unwrap_or(&temporary);
+    let partitions = log.partitions(Topic::Schedule);
+    let store = RocksStore::open(into, partitions, MEMORY_BYTES)
+        .with_context(|| format!("cannot make tables in {}", into.display()))?;
+    let live = match args.verify {
+        true => Some(Live::copy(&args.data_dir, scratch.path(), partitions)?),
+        false => None,
+    };
+    let work = Work {
+        log: &log,
+        store: &store,
+        live: live.as_ref(),
+        progress: Progress::new(total(&log, partitions)?),
+    };
+    let results = work.run(partitions)?;
+    work.progress.finish();
+    drop(live);
+    store.close().context("cannot flush the rebuilt tables")?;
+    report(args, &results)
+}
+
+/// Somebody's tables must not be mixed with rebuilt ones.
+fn check_new(into: &Path) -> Result<(), Failure> {
+    let is_used = std::fs::read_dir(into).is_ok_and(|mut entries| entries.next().is_some());
+    match is_used {
+        true => Err(Failure::Usage(format!(
+            "--into {}: the folder is not empty; name a new one",
+            into.display()
+        ))),
+        false => Ok(()),
+    }
+}
+
+fn total(log: &EmbeddedLog, partitions: u32) -> anyhow::Result<u64> {
+    let mut total = 0;
+    for partition in 0..partitions {
+        total += rebuild::batches(log, partition)?;
+    }
+    Ok(total)
+}
+
+/// What the threads of a rebuild share.
+struct Work<'a> {
+    log: &'a EmbeddedLog,
+    store: &'a RocksStore,
+    live: Option<&'a Live>,
+    progress: Progress,
+}
+
+impl Work<'_> {
+    /// Rebuilds the partitions side by side, as many at a time as there are cores.
+    fn run(&self, partitions: u32) -> anyhow::Result<Vec<Rebuilt>> {
+        let next = AtomicU32::new(0);
+        let results = Mutex::new(Vec::new());
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            for _ in 0..cores.min(partitions as usize) {
+                scope.spawn(|| {
+                    loop {
+                        let partition = next.fetch_add(1, Ordering::Relaxed);
+                        if partition >= partitions {
+                            break;
+                        }
+                        let result = self.partition(partition);
+                        results.lock().push(result);
+                    }
+                });
+            }
+        });
+        let results = results.into_inner().into_iter();
+        let mut results = results.collect::<anyhow::Result<Vec<Rebuilt>>>()?;
+        results.sort_by_key(|one| one.partition);
+        Ok(results)
+    }
+
+    fn partition(&self, partition: u32) -> anyhow::Result<Rebuilt> {
+        let mut tables = self
+            .store
+            .partition(partition)
+            .context("cannot open rebuilt tables")?;
+        let depth = match self.live {
+            Some(_) => Depth::Records,
+            None => Depth::Digests,
+        };
+        let mut step = |step: rebuild::Step| self.progress.step(step.records);
+        let mut rebuilt = rebuild::rebuild(self.log, &mut tables, partition, depth, &mut step)?;
+        if let Some(live) = self.live
+            && rebuilt.verdict == Verdict::Equal
+        {
+            let live = live.partition(self.log, partition)?;
+            if let Some(difference) = compare_tables(partition, &tables, &live)? {
+                rebuilt.verdict = Verdict::Different(difference);
+            }
+        }
+        Ok(rebuilt)
+    }
+}
+
+/// The verdict first, then what could not be compared.
+fn report(args: &Rebuild, results: &[Rebuilt]) -> Outcome {
+    let findings: Vec<String> = results.iter().filter_map(finding).collect();
+    for finding in &findings {
+        print::line(finding)?;
+    }
+    if findings.is_empty() {
+        print::line(&equal(args, results))?;
+    }
+    for Rebuilt {
+        partition, notes, ..
+    } in results
+    {
+        for note in notes {
+            print::line(&format!("note: partition {partition}: {note}"))?;
+        }
+    }
+    match (findings.is_empty(), &args.into) {
+        (false, _) => Err(Failure::Told),
+        (true, None) => Ok(()),
+        (true, Some(into)) => Ok(print::line(&format!(
+            "rebuilt tables are in {}; put them in place of the `tables` folder to start from them",
+            into.display()
+        ))?),
+    }
+}
+
+/// What is not equal in a partition, in a line.
+fn finding(rebuilt: &Rebuilt) -> Option<String> {
+    let (partition, batches) = (rebuilt.partition, rebuilt.batches);
+    match &rebuilt.verdict {
+        Verdict::Equal => None,
+        Verdict::Different(difference) => Some(format!("different: {difference}")),
+        Verdict::NotComparable {
+            batch,
+            recorded,
+            ours,
+        } => Some(format!(
+            "not comparable from batch {batch} on: partition {partition} was folded by revision \
+             {recorded} there, this build is revision {ours}; {batches} batches before it are \
+             equal. Use the build that made them"
+        )),
+        Verdict::Unprovable { batch, gone } => Some(format!(
+            "unprovable from batch {batch} on: retention has taken {gone} of partition \
+             {partition}; {batches} batches before it are equal. [log] retention = \"off\" keeps \
+             everything"
+        )),
+    }
+}
+
+fn equal(args: &Rebuild, results: &[Rebuilt]) -> String {
+    let sum = |of: fn(&Rebuilt) -> u64| results.iter().map(of).sum::<u64>();
+    let (batches, records) = (sum(|one| one.batches), sum(|one| one.records));
+    let (timers, partitions) = (sum(|one| one.timers), results.len());
+    let compared = match args.verify {
+        true => "tables, changelogs and derived records are what they were",
+        false => "every batch has the counts and digests of its schedule record",
+    };
+    format!(
+        "equal: {partitions} partitions, {batches} batches, {records} records and {timers} timers \
+         folded again; {compared}"
+    )
+}
