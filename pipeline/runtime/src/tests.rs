@@ -1,5 +1,6 @@
 //! The processor on the in-memory log and tables: what a batch reads, writes and vouches for.
 
+mod backlog;
 mod ids;
 mod rebuild;
 mod restart;
