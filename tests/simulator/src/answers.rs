@@ -7,9 +7,7 @@
 use bytes::Bytes;
 use futures::FutureExt;
 use rollcall_log::{Append, Error, Log, NewRecord, ReadLimit, Stored};
-use rollcall_model::event::{
-    AnswerSource, Receipt, ReceiptOutcome, TenantAnswer, TenantOutcome,
-};
+use rollcall_model::event::{AnswerSource, Receipt, ReceiptOutcome, TenantAnswer, TenantOutcome};
 use rollcall_model::time::{MINUTE_MS, SECOND_MS};
 use rollcall_model::{ClientId, LookupDue, LookupId, Millis, OutboundDelivery, Topic};
 use rollcall_schemas::{Record, identity};
@@ -228,7 +226,8 @@ impl Answers {
         }
         self.pending.push((at, record.clone()));
         if scene.strikes(Fault::ReceiptTwice) {
-            self.pending.push((at + scene.random.between(0, MINUTE_MS), record));
+            self.pending
+                .push((at + scene.random.between(0, MINUTE_MS), record));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Time of the simulated world: a true one that only goes forward, and the system clock, which
 //! somebody may set.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use rollcall_log::Clock;
 use rollcall_model::Millis;
@@ -14,6 +14,7 @@ pub const START: Millis = Millis(1_700_000_000_000);
 pub struct SimClock {
     elapsed_ms: AtomicI64,
     offset_ms: AtomicI64,
+    was_set_back: AtomicBool,
 }
 
 impl Default for SimClock {
@@ -21,6 +22,7 @@ impl Default for SimClock {
         Self {
             elapsed_ms: AtomicI64::new(0),
             offset_ms: AtomicI64::new(0),
+            was_set_back: AtomicBool::new(false),
         }
     }
 }
@@ -40,6 +42,13 @@ impl SimClock {
     /// Sets the system clock by so much, back or forward; true time stays.
     pub fn set_by(&self, duration_ms: i64) {
         self.offset_ms.fetch_add(duration_ms, Ordering::Relaxed);
+        self.was_set_back
+            .fetch_or(duration_ms < 0, Ordering::Relaxed);
+    }
+
+    /// Whether it was ever set back.
+    pub fn was_set_back(&self) -> bool {
+        self.was_set_back.load(Ordering::Relaxed)
     }
 }
 

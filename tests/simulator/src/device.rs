@@ -141,7 +141,12 @@ impl Device {
     }
 
     /// A sign of life, perhaps an answer.
-    pub fn talk(&mut self, now: Millis, answers: Option<String>, is_error: bool) -> (String, Bytes) {
+    pub fn talk(
+        &mut self,
+        now: Millis,
+        answers: Option<String>,
+        is_error: bool,
+    ) -> (String, Bytes) {
         let mut envelope = self.envelope(now);
         envelope.answers = answers;
         envelope.epoch = None;

@@ -63,6 +63,9 @@ pub struct History {
     pub tables: Vec<Rows>,
     /// What became of each publish, by its number.
     pub fates: Vec<Fate>,
+    /// Whether somebody set the system clock back: then records of one topic may be dated before
+    /// older ones of another, and nobody can say from the log for how long a client was silent.
+    pub was_clock_set_back: bool,
     /// What the API shows to whom.
     pub shown: Vec<Shown>,
     /// Every row of the API's replica.
@@ -120,6 +123,7 @@ impl History {
             batches,
             tables: tables.collect(),
             fates: world.fleet.fates.clone(),
+            was_clock_set_back: world.scene.clock.was_set_back(),
             shown,
             replica,
             replica_failure: world.watcher.failure.clone(),

@@ -279,8 +279,7 @@ impl Log for SimLog {
                 self.counts.add(Fault::ShortRead);
             }
         }
-        if Topic::INPUTS.contains(&topic)
-            && state.swarm.strikes(Fault::SlowRead, &mut state.random)
+        if Topic::INPUTS.contains(&topic) && state.swarm.strikes(Fault::SlowRead, &mut state.random)
         {
             self.clock.advance(state.random.between(1, 60));
             self.counts.add(Fault::SlowRead);

@@ -1,7 +1,10 @@
 //! `rollcall-sim`: runs seeds.
 fn main() {
     let get = |name: &str, default: u64| {
-        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(default)
     };
     let counts = std::sync::Arc::new(rollcall_simulator::faults::Counts::default());
     if let Ok(seed) = std::env::var("SEED") {

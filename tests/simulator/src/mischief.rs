@@ -172,13 +172,18 @@ impl World {
             let lost = self.ingress(at, IngressKind::BrokerLost);
             self.append_ingress(at, &lost);
             if self.scene.random.chance(50) {
-                self.scene.clock.advance(self.scene.random.between(1, MINUTE_MS));
+                self.scene
+                    .clock
+                    .advance(self.scene.random.between(1, MINUTE_MS));
                 let absent = self.ingress(at, IngressKind::RetainedAbsent);
                 self.append_ingress(at, &absent);
             }
         }
         if self.fleet.sees_retained()
-            && self.scene.swarm.strikes(Fault::RetainedReread, &mut self.scene.random)
+            && self
+                .scene
+                .swarm
+                .strikes(Fault::RetainedReread, &mut self.scene.random)
             && self.fleet.reread(&mut self.scene, at)
         {
             self.scene.counts.add(Fault::RetainedReread);

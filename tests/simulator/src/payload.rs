@@ -129,8 +129,7 @@ pub fn offline(dialect: Dialect, client: &str, envelope: &Envelope) -> (String, 
             (format!("{PREFIX}/insights/status/{client}"), payload)
         }
         Dialect::Rhc => {
-            let payload =
-                envelope.write(dialect, "connection-status", r#"{"state":"offline"}"#);
+            let payload = envelope.write(dialect, "connection-status", r#"{"state":"offline"}"#);
             (format!("{PREFIX}/insights/{client}/control/out"), payload)
         }
     }

@@ -74,7 +74,9 @@ impl Partition {
         if self.policy.batch_records_max < 10 {
             scene.counts.add(Fault::TinyBatches);
         }
-        let dies = scene.swarm.strikes(Fault::CrashInRestore, &mut scene.random);
+        let dies = scene
+            .swarm
+            .strikes(Fault::CrashInRestore, &mut scene.random);
         if dies {
             let writes = u32::try_from(scene.random.below(3)).unwrap_or_default();
             self.tables.fail_after(writes);
@@ -242,13 +244,14 @@ pub fn draw_policy(random: &mut Random, is_tiny: bool) -> Policy {
     } else {
         Policy::dev()
     };
-    policy.inactivity_dialects = random.pick(&[
-        &[][..],
-        &[Dialect::Draft][..],
-        &Dialect::ALL[..],
-        &Dialect::ALL[..],
-    ])
-    .to_vec();
+    policy.inactivity_dialects = random
+        .pick(&[
+            &[][..],
+            &[Dialect::Draft][..],
+            &Dialect::ALL[..],
+            &Dialect::ALL[..],
+        ])
+        .to_vec();
     policy.row_retention_ms = random.pick(&[MINUTE_MS, HOUR_MS, 24 * HOUR_MS]);
     policy.retry_after_ms = random.pick(&[10 * SECOND_MS, 30 * MINUTE_MS]);
     policy.refresh_after_ms = random.pick(&[10 * MINUTE_MS, 25 * HOUR_MS]);

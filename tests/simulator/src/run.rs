@@ -28,7 +28,10 @@ impl std::fmt::Display for Failure {
             violation,
         } = self;
         let Violation { checker, message } = violation;
-        write!(f, "seed {seed}, step {step}, checker `{checker}`: {message}")
+        write!(
+            f,
+            "seed {seed}, step {step}, checker `{checker}`: {message}"
+        )
     }
 }
 

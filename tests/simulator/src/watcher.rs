@@ -1,12 +1,12 @@
 //! Somebody who reads the API all the time: the real replica over the same log.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::task::noop_waker_ref;
 use rollcall_api::{Lookup, Replica};
 use tokio::sync::watch;
 
@@ -46,17 +46,16 @@ impl Watcher {
 
     /// Reads all that the changelogs hold.
     pub fn follow(&mut self) {
-        let changed = self.replica.changed();
+        let woken = Arc::new(Woken(AtomicBool::new(true)));
+        let waker = Waker::from(woken.clone());
+        // The follower yields with a wake; without one it waits for the next append.
         for _ in 0..POLLS_MAX {
-            let before = *changed.borrow();
-            let mut context = Context::from_waker(noop_waker_ref());
+            if !woken.0.swap(false, Ordering::Relaxed) {
+                return;
+            }
+            let mut context = Context::from_waker(&waker);
             if let Poll::Ready(Err(error)) = self.following.poll_unpin(&mut context) {
                 self.failure = Some(error.to_string());
-            }
-            // The lag is that of the last look: only a look that finds nothing is the last one.
-            let has_moved = *changed.borrow() != before;
-            if !has_moved && self.replica.is_ready() && self.replica.lag() == 0 {
-                return;
             }
         }
         self.failure = Some(format!("not at the end after {POLLS_MAX} looks"));
@@ -77,5 +76,14 @@ impl Watcher {
         }
         let rows = self.replica.scan(None, usize::MAX).unwrap_or_default();
         (shown, rows)
+    }
+}
+
+/// Remembers that somebody was woken.
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

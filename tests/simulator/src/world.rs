@@ -50,7 +50,9 @@ impl World {
         let swarm = Swarm::draw(&mut random);
         let partitions = 1 + u32::try_from(random.below(3)).unwrap_or_default();
         let clock = Arc::new(SimClock::default());
-        let retention_ms = swarm.has(Fault::Retention).then_some(RETENTION_MS.unsigned_abs());
+        let retention_ms = swarm
+            .has(Fault::Retention)
+            .then_some(RETENTION_MS.unsigned_abs());
         let cleaning = Cleaning {
             retention: retention_ms.map(Duration::from_millis),
             ..Cleaning::default()

@@ -40,8 +40,10 @@ fn shown(history: &History, rows: &BTreeMap<Bytes, Bytes>) -> Result<(), String>
         for value in &shown.values {
             let row = decode(value)?;
             if row.org_id.is_empty() || row.presence == Presence::Offline {
-                return Err(format!("org {org_id:?} sees {}, which has no tenant or is offline",
-                    row.client_id));
+                return Err(format!(
+                    "org {org_id:?} sees {}, which has no tenant or is offline",
+                    row.client_id
+                ));
             }
         }
         if shown.lookup == Lookup::Relaxed {
@@ -57,7 +59,9 @@ fn shown(history: &History, rows: &BTreeMap<Bytes, Bytes>) -> Result<(), String>
         }
         if expected != shown.values {
             let (found, expected) = (shown.values.len(), expected.len());
-            return Err(format!("org {org_id:?} sees {found} rows, not its {expected}"));
+            return Err(format!(
+                "org {org_id:?} sees {found} rows, not its {expected}"
+            ));
         }
     }
     Ok(())

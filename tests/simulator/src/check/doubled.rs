@@ -34,7 +34,9 @@ pub(super) fn check(history: &History) -> Result<(), String> {
                     return Err(format!("{topic}/{at:?} has no ce_id or no ce_source"));
                 };
                 if let Some(first) = seen.insert((topic, source, id.clone()), at) {
-                    return Err(format!("{topic}/{first:?} and {at:?} have the same ce_id {id}"));
+                    return Err(format!(
+                        "{topic}/{first:?} and {at:?} have the same ce_id {id}"
+                    ));
                 }
             }
         }

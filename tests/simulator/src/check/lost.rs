@@ -68,7 +68,9 @@ fn acknowledged(history: &History, letters: &Letters) -> Result<(), String> {
         match fate.acknowledged {
             Some(Outcome::Stored) if !stored.contains(&number) => {
                 let topic = &fate.topic;
-                return Err(format!("publish #{number} to {topic} was acknowledged and is gone"));
+                return Err(format!(
+                    "publish #{number} to {topic} was acknowledged and is gone"
+                ));
             }
             Some(Outcome::DeadLettered) => *buried.entry(&fate.topic).or_default() += 1,
             _ => {}
@@ -77,7 +79,9 @@ fn acknowledged(history: &History, letters: &Letters) -> Result<(), String> {
     for (topic, publishes) in buried {
         let found = letters.of_publishes.get(topic).copied().unwrap_or_default();
         if found < publishes {
-            return Err(format!("{publishes} refused publishes to {topic}, {found} dead letters"));
+            return Err(format!(
+                "{publishes} refused publishes to {topic}, {found} dead letters"
+            ));
         }
     }
     Ok(())
@@ -137,5 +141,8 @@ fn folded(history: &History, letters: &BTreeMap<Coordinates, ReasonCode>) -> Res
     if seen == letters.len() {
         return Ok(());
     }
-    Err(format!("{} dead letters of {seen} refused records", letters.len()))
+    Err(format!(
+        "{} dead letters of {seen} refused records",
+        letters.len()
+    ))
 }

@@ -4,7 +4,9 @@
 mod api;
 mod doubled;
 mod lost;
+mod oracle;
 mod order;
+mod rebuilt;
 mod schedule;
 mod silence;
 mod tables;
@@ -18,7 +20,7 @@ use crate::scene::Violation;
 type Checker = fn(&History) -> Result<(), String>;
 
 /// Every checker by name.
-const CHECKERS: [(&str, Checker); 7] = [
+const CHECKERS: [(&str, Checker); 9] = [
     ("lost", lost::check),
     ("doubled", doubled::check),
     ("schedule", schedule::check),
@@ -26,6 +28,8 @@ const CHECKERS: [(&str, Checker); 7] = [
     ("tables", tables::check),
     ("api", api::check),
     ("silence", silence::check),
+    ("oracle", oracle::check),
+    ("rebuilt", rebuilt::check),
 ];
 
 /// Runs every checker; the first finding ends it.

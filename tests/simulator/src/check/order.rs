@@ -16,10 +16,13 @@ pub(super) fn check(history: &History) -> Result<(), String> {
         let mut told = BTreeMap::new();
         for committed in batches {
             let at = |what: String| {
-                format!("batch {} of partition {partition}: {what}", committed.batch.number)
+                format!(
+                    "batch {} of partition {partition}: {what}",
+                    committed.batch.number
+                )
             };
-            changelogs(committed, &mut rows).map_err(at)?;
-            events(committed, &mut told).map_err(at)?;
+            let expired = events(committed, &mut told).map_err(at)?;
+            changelogs(committed, &mut rows, &expired).map_err(at)?;
         }
     }
     Ok(())
@@ -29,8 +32,8 @@ pub(super) fn check(history: &History) -> Result<(), String> {
 type Known = BTreeMap<(Table, Bytes), (u64, Bytes)>;
 
 /// One record per key and batch, its revision higher than the last one; the same only when nothing
-/// but the timer was set anew.
-fn changelogs(committed: &Committed, rows: &mut Known) -> Result<(), String> {
+/// but the timer was set anew, and lower only for a row that left and came back in the batch.
+fn changelogs(committed: &Committed, rows: &mut Known, expired: &[String]) -> Result<(), String> {
     let mut seen = Vec::new();
     for placed in &committed.records {
         let table = Table::ALL
@@ -51,13 +54,21 @@ fn changelogs(committed: &Committed, rows: &mut Known) -> Result<(), String> {
             continue;
         };
         let (revision, rest) = without_timer(table, value)?;
+        let is_new = match table {
+            Table::Connections => expired.iter().any(|id| id.as_bytes() == key),
+            // The outbox forgets without an event.
+            Table::Outbox => revision == 1,
+        };
         let known = rows.insert((table, key.clone()), (revision, rest.clone()));
         let is_in_order = match known {
+            _ if is_new => revision > 0,
             None => revision > 0,
             Some((before, same)) => revision > before || (revision == before && same == rest),
         };
         if !is_in_order {
-            return Err(format!("{topic} has {key:?} at revision {revision}, out of order"));
+            return Err(format!(
+                "{topic} has {key:?} at revision {revision}, out of order"
+            ));
         }
     }
     Ok(())
@@ -81,8 +92,9 @@ fn without_timer(table: Table, value: &[u8]) -> Result<(u64, Bytes), String> {
 }
 
 /// An event's revisions go on from those of the event before: never back, and joined where it says
-/// from what it came.
-fn events(committed: &Committed, told: &mut BTreeMap<String, u64>) -> Result<(), String> {
+/// from what it came. Gives the clients whose rows left.
+fn events(committed: &Committed, told: &mut BTreeMap<String, u64>) -> Result<Vec<String>, String> {
+    let mut expired = Vec::new();
     let of_topic = committed
         .records
         .iter()
@@ -114,9 +126,14 @@ fn events(committed: &Committed, told: &mut BTreeMap<String, u64>) -> Result<(),
             ));
         }
         match event.revision_after {
-            Some(after) => told.insert(whose, after),
-            None => told.remove(&whose),
-        };
+            Some(after) => {
+                told.insert(whose, after);
+            }
+            None => {
+                told.remove(&whose);
+                expired.push(whose);
+            }
+        }
     }
-    Ok(())
+    Ok(expired)
 }

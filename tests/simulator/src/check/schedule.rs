@@ -17,12 +17,18 @@ pub(super) fn check(history: &History) -> Result<(), String> {
         let number = u32::try_from(partition).unwrap_or_default();
         let records = history.records_of(Topic::Schedule, number).len();
         if records != batches.len() {
-            return Err(format!("{} batches, {records} schedule records", batches.len()));
+            return Err(format!(
+                "{} batches, {records} schedule records",
+                batches.len()
+            ));
         }
         let mut expected = Expected::default();
         for committed in batches {
             expected.check(committed).map_err(|what| {
-                format!("batch {} of partition {partition}: {what}", committed.batch.number)
+                format!(
+                    "batch {} of partition {partition}: {what}",
+                    committed.batch.number
+                )
             })?;
         }
     }
@@ -124,8 +130,16 @@ impl Expected {
 fn derived(committed: &Committed) -> Result<(), String> {
     let mut digest = Digest::default();
     let mut positions: BTreeMap<(Topic, Bytes), u32> = BTreeMap::new();
-    let is_changelog = |topic| Table::ALL.into_iter().any(|table| table.changelog() == topic);
-    for placed in committed.records.iter().filter(|one| !is_changelog(one.topic)) {
+    let is_changelog = |topic| {
+        Table::ALL
+            .into_iter()
+            .any(|table| table.changelog() == topic)
+    };
+    for placed in committed
+        .records
+        .iter()
+        .filter(|one| !is_changelog(one.topic))
+    {
         let key = placed.record.key.clone().unwrap_or_default();
         let value = placed.record.value.as_deref().unwrap_or_default();
         let position = positions.entry((placed.topic, key.clone())).or_default();
