@@ -17,7 +17,7 @@ use crate::scene::Scene;
 
 /// Who owns a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub(crate) enum Owner {
     /// This organisation.
     Org(u32),
     /// Nobody.
@@ -25,11 +25,11 @@ pub enum Owner {
 }
 
 /// The resolver and the sender.
-pub struct Answers {
+pub(crate) struct Answers {
     /// Who owns each device, by its number.
-    pub owners: Vec<Owner>,
+    pub(crate) owners: Vec<Owner>,
     /// Nothing is answered before this (true time).
-    pub stalled_until: Millis,
+    pub(crate) stalled_until: Millis,
     next: Vec<[u64; 2]>,
     pending: Vec<(Millis, NewRecord)>,
     replies: Vec<(Millis, ClientId, String, bool)>,
@@ -40,7 +40,7 @@ const TOPICS: [Topic; 2] = [Topic::Tenantless, Topic::Deliveries];
 
 impl Answers {
     /// A resolver and a sender that have read nothing.
-    pub fn new(devices: usize, partitions: u32, scene: &mut Scene) -> Self {
+    pub(crate) fn new(devices: usize, partitions: u32, scene: &mut Scene) -> Self {
         let owners = (0..devices).map(|_| draw_owner(scene)).collect();
         Self {
             owners,
@@ -53,7 +53,7 @@ impl Answers {
 
     /// Both die: what they had not answered, they forget; `is_asked_again` says whether they read
     /// from the start of what is kept, and answer everything again.
-    pub fn crash(&mut self, is_asked_again: bool) {
+    pub(crate) fn crash(&mut self, is_asked_again: bool) {
         self.pending.clear();
         self.replies.clear();
         if is_asked_again {
@@ -63,7 +63,7 @@ impl Answers {
 
     /// Reads what is due and answers what it is time for; gives devices' replies to deliveries.
     /// True when something moved.
-    pub fn step(&mut self, scene: &mut Scene) -> (bool, Vec<(ClientId, String, bool)>) {
+    pub(crate) fn step(&mut self, scene: &mut Scene) -> (bool, Vec<(ClientId, String, bool)>) {
         let now = scene.clock.truth();
         if now < self.stalled_until {
             return (false, Vec::new());
@@ -91,7 +91,7 @@ impl Answers {
     }
 
     /// Everything that waits may go now.
-    pub fn hurry(&mut self) {
+    pub(crate) fn hurry(&mut self) {
         self.stalled_until = Millis(0);
         for (at, _) in &mut self.pending {
             *at = Millis(0);
@@ -102,7 +102,7 @@ impl Answers {
     }
 
     /// A directory says unasked who owns a device.
-    pub fn assign(&mut self, scene: &mut Scene, device: usize, id: &str) {
+    pub(crate) fn assign(&mut self, scene: &mut Scene, device: usize, id: &str) {
         let outcome = self.outcome(scene, device, id);
         let answer = TenantAnswer {
             source: AnswerSource::Directory,
@@ -112,7 +112,7 @@ impl Answers {
     }
 
     /// A device gets another owner.
-    pub fn sell(&mut self, scene: &mut Scene, device: usize) {
+    pub(crate) fn sell(&mut self, scene: &mut Scene, device: usize) {
         self.owners[device] = draw_owner(scene);
     }
 
@@ -233,7 +233,7 @@ impl Answers {
 }
 
 /// A record for the partition of its key.
-pub fn record(topic: Topic, key: &str, value: Vec<u8>) -> NewRecord {
+pub(crate) fn record(topic: Topic, key: &str, value: Vec<u8>) -> NewRecord {
     NewRecord {
         topic,
         partition: None,
@@ -244,7 +244,7 @@ pub fn record(topic: Topic, key: &str, value: Vec<u8>) -> NewRecord {
 }
 
 /// Appends one record and waits for nothing; false when the log did not take it.
-pub fn append(scene: &Scene, record: NewRecord) -> bool {
+pub(crate) fn append(scene: &Scene, record: NewRecord) -> bool {
     let append = Append {
         records: vec![record],
         positions: Vec::new(),

@@ -7,11 +7,11 @@ use rollcall_log::Clock;
 use rollcall_model::Millis;
 
 /// When every run begins, milliseconds UTC.
-pub const START: Millis = Millis(1_700_000_000_000);
+pub(crate) const START: Millis = Millis(1_700_000_000_000);
 
 /// The system clock of the simulated machine.
 #[derive(Debug)]
-pub struct SimClock {
+pub(crate) struct SimClock {
     elapsed_ms: AtomicI64,
     offset_ms: AtomicI64,
     was_set_back: AtomicBool,
@@ -29,25 +29,25 @@ impl Default for SimClock {
 
 impl SimClock {
     /// True time: it never goes back, and no part of the product sees it.
-    pub fn truth(&self) -> Millis {
+    pub(crate) fn truth(&self) -> Millis {
         START + self.elapsed_ms.load(Ordering::Relaxed)
     }
 
     /// Lets time pass.
-    pub fn advance(&self, duration_ms: i64) {
+    pub(crate) fn advance(&self, duration_ms: i64) {
         self.elapsed_ms
             .fetch_add(duration_ms.max(0), Ordering::Relaxed);
     }
 
     /// Sets the system clock by so much, back or forward; true time stays.
-    pub fn set_by(&self, duration_ms: i64) {
+    pub(crate) fn set_by(&self, duration_ms: i64) {
         self.offset_ms.fetch_add(duration_ms, Ordering::Relaxed);
         self.was_set_back
             .fetch_or(duration_ms < 0, Ordering::Relaxed);
     }
 
     /// Whether it was ever set back.
-    pub fn was_set_back(&self) -> bool {
+    pub(crate) fn was_set_back(&self) -> bool {
         self.was_set_back.load(Ordering::Relaxed)
     }
 }

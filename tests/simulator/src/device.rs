@@ -13,30 +13,32 @@ use crate::payload::{self, Envelope, Facts};
 use crate::random::Random;
 
 /// The user property that tells one publish from every other, in the log too.
-pub const NUMBER: &str = "sim-publish";
+pub(crate) const NUMBER: &str = "sim-publish";
 
 /// A publish on its way to the bridge.
 #[derive(Clone, Debug)]
-pub struct Publish {
+pub(crate) struct Publish {
     /// Unique in the run.
-    pub number: u64,
+    pub(crate) number: u64,
     /// MQTT topic.
-    pub topic: String,
+    pub(crate) topic: String,
     /// Payload.
-    pub payload: Bytes,
+    pub(crate) payload: Bytes,
     /// MQTT QoS.
-    pub qos: u8,
+    pub(crate) qos: u8,
     /// MQTT RETAIN.
-    pub retain: bool,
+    pub(crate) retain: bool,
     /// MQTT 5 user properties.
-    pub properties: Vec<(String, String)>,
+    pub(crate) properties: Vec<(String, String)>,
     /// How often it was sent already; then it carries DUP.
-    pub tries: u32,
+    pub(crate) tries: u32,
+    /// It was sent, and its acknowledgement is lost: it comes again with the next connection.
+    pub(crate) is_waiting: bool,
     /// Not sent before this (true time).
-    pub not_before: Millis,
+    pub(crate) not_before: Millis,
     /// Comes by another way, so that it may overtake others and be overtaken: a late will, a
     /// retained message that is read again.
-    pub is_loose: bool,
+    pub(crate) is_loose: bool,
 }
 
 /// How a device marks its sessions.
@@ -48,25 +50,25 @@ enum EpochStyle {
 }
 
 /// One device.
-pub struct Device {
+pub(crate) struct Device {
     /// Its client id.
-    pub id: String,
+    pub(crate) id: String,
     /// What it speaks.
-    pub dialect: Dialect,
+    pub(crate) dialect: Dialect,
     /// Whether it is connected, as far as it knows.
-    pub is_connected: bool,
+    pub(crate) is_connected: bool,
     /// Whether it keeps talking while it is connected.
-    pub is_talkative: bool,
+    pub(crate) is_talkative: bool,
     /// Its clock against true time.
-    pub clock_ms: i64,
+    pub(crate) clock_ms: i64,
     /// What it says of itself.
-    pub facts: Facts,
+    pub(crate) facts: Facts,
     /// At the broker, oldest first.
-    pub queue: VecDeque<Publish>,
+    pub(crate) queue: VecDeque<Publish>,
     /// The publish of that number, while the bridge has it.
-    pub in_flight: Option<(u64, BoxFuture<'static, Outcome>)>,
+    pub(crate) in_flight: Option<(u64, BoxFuture<'static, Outcome>)>,
     /// Its last handshake: what the broker retains.
-    pub retained: Option<Publish>,
+    pub(crate) retained: Option<Publish>,
     style: EpochStyle,
     has_ids: bool,
     has_clock: bool,
@@ -77,7 +79,7 @@ pub struct Device {
 
 impl Device {
     /// A device that has never connected.
-    pub fn new(number: usize, random: &mut Random) -> Self {
+    pub(crate) fn new(number: usize, random: &mut Random) -> Self {
         let style = random.pick(&[
             EpochStyle::None,
             EpochStyle::None,
@@ -110,7 +112,7 @@ impl Device {
     }
 
     /// Connects: a new session and its online.
-    pub fn connect(&mut self, now: Millis) -> (String, Bytes) {
+    pub(crate) fn connect(&mut self, now: Millis) -> (String, Bytes) {
         self.is_connected = true;
         self.epoch += 1;
         // A will is made at the connect, and says the same whenever it comes.
@@ -121,13 +123,13 @@ impl Device {
     }
 
     /// The online of the running session, with today's facts.
-    pub fn handshake(&mut self, now: Millis) -> (String, Bytes) {
+    pub(crate) fn handshake(&mut self, now: Millis) -> (String, Bytes) {
         let envelope = self.envelope(now);
         payload::online(self.dialect, &self.id, &envelope, &self.facts)
     }
 
     /// Says goodbye; the broker forgets the will.
-    pub fn disconnect(&mut self, now: Millis) -> (String, Bytes) {
+    pub(crate) fn disconnect(&mut self, now: Millis) -> (String, Bytes) {
         self.is_connected = false;
         self.will = None;
         let envelope = self.envelope(now);
@@ -135,13 +137,13 @@ impl Device {
     }
 
     /// The connection breaks: what the broker publishes for it, if it left a will.
-    pub fn vanish(&mut self) -> Option<(String, Bytes, Option<i64>)> {
+    pub(crate) fn vanish(&mut self) -> Option<(String, Bytes, Option<i64>)> {
         self.is_connected = false;
         self.will.take()
     }
 
     /// A sign of life, perhaps an answer.
-    pub fn talk(
+    pub(crate) fn talk(
         &mut self,
         now: Millis,
         answers: Option<String>,
@@ -154,7 +156,7 @@ impl Device {
     }
 
     /// The epoch as a user property, where the device sends it so.
-    pub fn property_epoch(&self) -> Option<i64> {
+    pub(crate) fn property_epoch(&self) -> Option<i64> {
         (self.style == EpochStyle::Property).then_some(self.epoch)
     }
 

@@ -89,13 +89,13 @@ const PRESENT_PERCENT: u32 = 40;
 
 /// Which faults a run has.
 #[derive(Clone, Debug)]
-pub struct Swarm {
+pub(crate) struct Swarm {
     percent: [u32; Fault::ALL.len()],
 }
 
 impl Swarm {
     /// Draws which faults a run has.
-    pub fn draw(random: &mut Random) -> Self {
+    pub(crate) fn draw(random: &mut Random) -> Self {
         let percent = Fault::ALL.map(|fault| {
             if random.chance(PRESENT_PERCENT) {
                 fault.percent()
@@ -107,19 +107,19 @@ impl Swarm {
     }
 
     /// A run in which nothing goes wrong.
-    pub fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self {
             percent: [0; Fault::ALL.len()],
         }
     }
 
     /// Whether the run has `fault` at all.
-    pub fn has(&self, fault: Fault) -> bool {
+    pub(crate) fn has(&self, fault: Fault) -> bool {
         self.percent[fault as usize] > 0
     }
 
     /// Whether `fault` happens now.
-    pub fn strikes(&self, fault: Fault, random: &mut Random) -> bool {
+    pub(crate) fn strikes(&self, fault: Fault, random: &mut Random) -> bool {
         random.chance(self.percent[fault as usize])
     }
 }

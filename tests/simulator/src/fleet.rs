@@ -15,31 +15,23 @@ use rollcall_schemas::dialect::Prefixes;
 
 use crate::device::{Device, NUMBER, Publish};
 use crate::faults::Fault;
+use crate::history::Fate;
 use crate::payload;
 use crate::scene::Scene;
 
-/// What became of a publish, as its device knows it.
-#[derive(Clone, Debug)]
-pub struct Fate {
-    /// Its MQTT topic.
-    pub topic: String,
-    /// What the bridge said when it acknowledged; `None` = it never did.
-    pub acknowledged: Option<Outcome>,
-}
-
 /// Devices, network and bridge.
-pub struct Fleet {
+pub(crate) struct Fleet {
     /// The devices.
-    pub devices: Vec<Device>,
+    pub(crate) devices: Vec<Device>,
     /// What became of each publish, by its number.
-    pub fates: Vec<Fate>,
+    pub(crate) fates: Vec<Fate>,
     bridge: Option<Arc<IngressWriter>>,
     source: Source,
 }
 
 impl Fleet {
     /// So many devices, none connected, and no bridge yet.
-    pub fn new(devices: usize, scene: &mut Scene) -> Self {
+    pub(crate) fn new(devices: usize, scene: &mut Scene) -> Self {
         let devices = (0..devices)
             .map(|number| Device::new(number, &mut scene.random))
             .collect();
@@ -53,7 +45,7 @@ impl Fleet {
     }
 
     /// Starts the bridge, if it is not there.
-    pub fn start_bridge(&mut self, scene: &Scene) {
+    pub(crate) fn start_bridge(&mut self, scene: &Scene) {
         if self.bridge.is_none() {
             let options = Options {
                 source: self.source,
@@ -65,9 +57,11 @@ impl Fleet {
     }
 
     /// The bridge dies: what it had was not acknowledged, and comes again.
-    pub fn crash_bridge(&mut self) {
+    pub(crate) fn crash_bridge(&mut self) {
         self.bridge = None;
-        for device in &mut self.devices {
+        for at in 0..self.devices.len() {
+            self.reconnect(at);
+            let device = &mut self.devices[at];
             if let Some((number, _)) = device.in_flight.take() {
                 let mut sent = device.queue.iter_mut();
                 if let Some(publish) = sent.find(|one| one.number == number) {
@@ -78,7 +72,7 @@ impl Fleet {
     }
 
     /// One device does something.
-    pub fn act(&mut self, scene: &mut Scene, at: usize) {
+    pub(crate) fn act(&mut self, scene: &mut Scene, at: usize) {
         let now = scene.clock.truth();
         let device = &mut self.devices[at];
         if scene.strikes(Fault::DeviceClockBack) {
@@ -115,7 +109,12 @@ impl Fleet {
                 let (topic, payload) = device.disconnect(now);
                 self.publish(scene, at, topic, payload);
             }
-            2..=3 => self.vanish(scene, at),
+            2..=3 => {
+                self.vanish(scene, at);
+                if scene.random.chance(50) {
+                    self.connect(scene, at);
+                }
+            }
             4..=5 => {
                 device.facts.version += 1;
                 self.handshake(scene, at);
@@ -156,13 +155,19 @@ impl Fleet {
     }
 
     /// A sign of life.
-    pub fn talk(&mut self, scene: &mut Scene, at: usize) {
+    pub(crate) fn talk(&mut self, scene: &mut Scene, at: usize) {
         let (topic, payload) = self.devices[at].talk(scene.clock.truth(), None, false);
         self.publish(scene, at, topic, payload);
     }
 
     /// A device answers a delivery.
-    pub fn answer(&mut self, scene: &mut Scene, at: usize, delivery: String, is_error: bool) {
+    pub(crate) fn answer(
+        &mut self,
+        scene: &mut Scene,
+        at: usize,
+        delivery: String,
+        is_error: bool,
+    ) {
         let now = scene.clock.truth();
         let (topic, payload) = self.devices[at].talk(now, Some(delivery), is_error);
         self.publish(scene, at, topic, payload);
@@ -185,7 +190,7 @@ impl Fleet {
     }
 
     /// The bridge reads the retained handshake of a device again.
-    pub fn reread(&mut self, scene: &mut Scene, at: usize) -> bool {
+    pub(crate) fn reread(&mut self, scene: &mut Scene, at: usize) -> bool {
         let Some(retained) = self.devices[at].retained.clone() else {
             return false;
         };
@@ -197,7 +202,7 @@ impl Fleet {
     }
 
     /// Whether the bridge's RETAIN flag says anything.
-    pub fn sees_retained(&self) -> bool {
+    pub(crate) fn sees_retained(&self) -> bool {
         self.source == Source::Subscription
     }
 
@@ -222,6 +227,7 @@ impl Fleet {
             retain: false,
             properties,
             tries: 0,
+            is_waiting: false,
             not_before: scene.clock.truth(),
             is_loose: false,
         }
@@ -242,15 +248,20 @@ impl Fleet {
     /// Brings a device's next publish to the bridge, or looks what became of it there.
     ///
     /// True when something moved.
-    pub fn deliver(&mut self, scene: &mut Scene, at: usize) -> bool {
+    pub(crate) fn deliver(&mut self, scene: &mut Scene, at: usize) -> bool {
         let Some(bridge) = self.bridge.clone() else {
             return false;
         };
         let now = scene.clock.truth();
         if self.devices[at].in_flight.is_none() {
+            let is_unacknowledged = |one: &Publish| one.is_waiting;
+            if self.devices[at].queue.iter().any(is_unacknowledged) && scene.random.chance(30) {
+                self.reconnect(at);
+            }
             let queue = &mut self.devices[at].queue;
+            let first = queue.iter().position(|one| !one.is_waiting);
             let may_go = |(place, one): &(usize, &Publish)| {
-                one.not_before <= now && (*place == 0 || one.is_loose)
+                !one.is_waiting && one.not_before <= now && (Some(*place) == first || one.is_loose)
             };
             let Some((place, _)) = queue.iter().enumerate().find(may_go) else {
                 return false;
@@ -295,8 +306,10 @@ impl Fleet {
         };
         let is_lost = outcome != Outcome::Failed && scene.strikes(Fault::PubackLost);
         let fate = usize::try_from(number).unwrap_or(usize::MAX);
-        if outcome == Outcome::Failed || is_lost {
+        if outcome == Outcome::Failed {
             device.queue[place].tries += 1;
+        } else if is_lost {
+            device.queue[place].is_waiting = true;
         } else {
             device.queue.remove(place);
             if let Some(fate) = self.fates.get_mut(fate) {
@@ -307,11 +320,22 @@ impl Fleet {
         true
     }
 
+    /// The connection between a device's broker and the bridge is made anew: what was not
+    /// acknowledged comes again, in order (MQTT 3.1.1 section 4.4).
+    fn reconnect(&mut self, at: usize) {
+        for publish in &mut self.devices[at].queue {
+            if std::mem::take(&mut publish.is_waiting) {
+                publish.tries += 1;
+            }
+        }
+    }
+
     /// Everything that waits in the network may go now.
-    pub fn hurry(&mut self, scene: &Scene) {
+    pub(crate) fn hurry(&mut self, scene: &Scene) {
         let now = scene.clock.truth();
-        for device in &mut self.devices {
-            for publish in &mut device.queue {
+        for at in 0..self.devices.len() {
+            self.reconnect(at);
+            for publish in &mut self.devices[at].queue {
                 publish.not_before = publish.not_before.min(now);
             }
         }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use rollcall_api::Lookup;
+use rollcall_bridge::Outcome;
 use rollcall_log::Stored;
 use rollcall_model::batch::Batch;
 use rollcall_model::{Policy, Topic};
 use rollcall_schemas::Record;
 use rollcall_tables::Table;
 
-use crate::fleet::Fate;
 use crate::world::World;
 
 /// One record and its place.
@@ -34,6 +34,15 @@ pub struct Committed {
     pub policy: Policy,
     /// Everything else that was appended with it, in order.
     pub records: Vec<Placed>,
+}
+
+/// What became of a publish, as its device knows it.
+#[derive(Clone, Debug)]
+pub struct Fate {
+    /// Its MQTT topic.
+    pub topic: String,
+    /// What the bridge said when it acknowledged; `None` = it never did.
+    pub acknowledged: Option<Outcome>,
 }
 
 /// What the API shows to the callers of one organisation.
@@ -80,7 +89,7 @@ impl History {
         let mut records: BTreeMap<(Topic, u32), Vec<Stored>> = BTreeMap::new();
         let mut batches = vec![Vec::new(); world.partitions.len()];
         let mut policies = vec![Policy::default(); world.partitions.len()];
-        for entry in world.scene.log.journal() {
+        for entry in world.scene.log.take_journal() {
             let mut placed = Vec::with_capacity(entry.records.len());
             let mut schedule = None;
             for (topic, partition, record) in entry.records {

@@ -7,7 +7,8 @@
 //!
 //! Reading order: `random` and `clock`; `faults` (what goes wrong); `log` and `tables` (where it
 //! goes wrong); `payload`, `device`, `fleet`, `answers`, `processors`, `watcher` (who is there);
-//! `world` and `mischief` (the run); `history` (what is left of it) and `check`.
+//! `world` and `mischief` (the run); `history` (what is left of it) and `check`; `run`, `census` and
+//! `sweep` (many of them).
 
 mod answers;
 mod clock;
@@ -23,9 +24,9 @@ mod tables;
 mod watcher;
 mod world;
 
+pub mod census;
 pub mod check;
 pub mod faults;
 pub mod history;
 pub mod run;
-
-pub use scene::Violation;
+pub mod sweep;

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use rollcall_log::{
     Append, Cleaning, Clock, Error, Log, MemoryLog, OffsetRange, ReadLimit, Stored,
 };
-use rollcall_model::{Millis, Topic};
+use rollcall_model::Topic;
 use rollcall_schemas::partition;
 use tokio::sync::watch;
 
@@ -25,7 +25,7 @@ use crate::random::Random;
 
 /// Where a processor dies around its append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AppendCrash {
+pub(crate) enum AppendCrash {
     /// Nothing was written.
     Before,
     /// Everything is durable, and nobody knows.
@@ -34,15 +34,13 @@ pub enum AppendCrash {
 
 /// One durable append.
 #[derive(Clone, Debug)]
-pub struct Entry {
-    /// True time at which it became durable.
-    pub truth: Millis,
+pub(crate) struct Entry {
     /// Its records in order, each with its place.
-    pub records: Vec<(Topic, u32, Stored)>,
+    pub(crate) records: Vec<(Topic, u32, Stored)>,
 }
 
 /// The log of the simulated machine.
-pub struct SimLog {
+pub(crate) struct SimLog {
     clock: Arc<SimClock>,
     inner: MemoryLog,
     counts: Arc<Counts>,
@@ -65,7 +63,7 @@ struct Waiting {
 
 impl SimLog {
     /// An empty log.
-    pub fn new(
+    pub(crate) fn new(
         partitions: u32,
         clock: Arc<SimClock>,
         cleaning: Cleaning,
@@ -91,13 +89,13 @@ impl SimLog {
     }
 
     /// From now on nothing goes wrong here.
-    pub fn calm(&self) {
+    pub(crate) fn calm(&self) {
         self.state.lock().swarm = Swarm::none();
         self.set_slow(false);
     }
 
     /// Whether appends wait until [`SimLog::sync`] writes them.
-    pub fn set_slow(&self, is_slow: bool) {
+    pub(crate) fn set_slow(&self, is_slow: bool) {
         if !is_slow {
             self.sync(usize::MAX);
         }
@@ -105,12 +103,12 @@ impl SimLog {
     }
 
     /// Appends that wait.
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.state.lock().queue.len()
     }
 
     /// Writes the first `appends` of those that wait, and tells who waits for them.
-    pub fn sync(&self, appends: usize) {
+    pub(crate) fn sync(&self, appends: usize) {
         for _ in 0..appends {
             let mut state = self.state.lock();
             let Some(waiting) = state.queue.pop_front() else {
@@ -124,7 +122,7 @@ impl SimLog {
     }
 
     /// The machine dies: the first `kept` of the appends that wait are durable, the others are gone.
-    pub fn crash(&self, kept: usize) {
+    pub(crate) fn crash(&self, kept: usize) {
         let mut state = self.state.lock();
         state.armed = None;
         let queue = std::mem::take(&mut state.queue);
@@ -139,7 +137,7 @@ impl SimLog {
     }
 
     /// The processor of `partition` is dead: its append, if one waits, is durable or gone.
-    pub fn settle(&self, partition: u32, is_kept: bool) {
+    pub(crate) fn settle(&self, partition: u32, is_kept: bool) {
         let mut state = self.state.lock();
         state.armed = None;
         let is_its = |waiting: &Waiting| is_batch_of(&waiting.append, partition);
@@ -158,27 +156,50 @@ impl SimLog {
     }
 
     /// The next append of a batch of `partition` ends as `crash` says, and never answers.
-    pub fn arm(&self, partition: u32, crash: AppendCrash) {
+    pub(crate) fn arm(&self, partition: u32, crash: AppendCrash) {
         self.state.lock().armed = Some((partition, crash));
     }
 
     /// Takes the crash back if no append met it; true when it was still there.
-    pub fn disarm(&self) -> bool {
+    pub(crate) fn disarm(&self) -> bool {
         self.state.lock().armed.take().is_some()
     }
 
-    /// Cleans the log by its rules.
-    pub fn maintain(&self) {
+    /// Cleans the log by its rules; gives whether compaction and retention took anything.
+    pub(crate) fn maintain(&self) -> (bool, bool) {
+        let before = self.kept();
         let _ = self.inner.maintain(self.clock.now());
+        let after = self.kept();
+        (after.0 < before.0, after.1 > before.1)
     }
 
-    /// Everything that was ever durable, in order.
-    pub fn journal(&self) -> Vec<Entry> {
-        self.state.lock().journal.clone()
+    /// Records in the changelogs, and the sum of all first offsets.
+    fn kept(&self) -> (usize, u64) {
+        let (mut records, mut starts) = (0, 0);
+        let everything = ReadLimit {
+            records: usize::MAX,
+            bytes: usize::MAX,
+        };
+        for partition in 0..self.inner.partitions(Topic::Status) {
+            for topic in [Topic::Connections, Topic::Outbox] {
+                let read = self.inner.read(topic, partition, 0, everything);
+                records += read.map_or(0, |records| records.len());
+            }
+            for topic in Topic::ALL {
+                let range = self.inner.offsets(topic, partition);
+                starts += range.map_or(0, |range| range.start);
+            }
+        }
+        (records, starts)
+    }
+
+    /// Everything that was ever durable, in order; it is gone from here afterwards.
+    pub(crate) fn take_journal(&self) -> Vec<Entry> {
+        std::mem::take(&mut self.state.lock().journal)
     }
 
     /// Looks at the journal from entry `from` on.
-    pub fn with_journal<T>(&self, from: usize, look: impl FnOnce(&[Entry]) -> T) -> T {
+    pub(crate) fn with_journal<T>(&self, from: usize, look: impl FnOnce(&[Entry]) -> T) -> T {
         let state = self.state.lock();
         look(&state.journal[from.min(state.journal.len())..])
     }
@@ -207,8 +228,7 @@ impl SimLog {
             let stored = self.inner.read(topic, partition, *offset, one)?;
             records.extend(stored.into_iter().map(|one| (topic, partition, one)));
         }
-        let truth = self.clock.truth();
-        state.journal.push(Entry { truth, records });
+        state.journal.push(Entry { records });
         Ok(offsets)
     }
 }

@@ -11,8 +11,8 @@ use rollcall_runtime::GROUP;
 use rollcall_schemas::{Record, partition};
 
 use crate::answers::{append, record};
+use crate::check::Violation;
 use crate::faults::Fault;
-use crate::scene::Violation;
 use crate::world::{RETENTION_MS, World};
 
 impl World {
@@ -28,7 +28,10 @@ impl World {
         if self.scene.random.chance(4) {
             self.request();
         }
-        if self.scene.strikes(Fault::Compaction) || self.scene.strikes(Fault::Retention) {
+        let is_time = [Fault::Compaction, Fault::Retention]
+            .into_iter()
+            .any(|fault| self.scene.swarm.strikes(fault, &mut self.scene.random));
+        if is_time {
             self.clean();
         }
         let is_slow = self.scene.swarm.has(Fault::SlowDisk);
@@ -272,6 +275,12 @@ impl World {
                 }
             }
         }
-        log.maintain();
+        let (has_compacted, has_expired) = log.maintain();
+        if has_compacted {
+            self.scene.counts.add(Fault::Compaction);
+        }
+        if has_expired {
+            self.scene.counts.add(Fault::Retention);
+        }
     }
 }

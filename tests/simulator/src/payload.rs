@@ -8,19 +8,19 @@ use rollcall_model::ingress::{Dialect, PAYLOAD_BYTES_MAX};
 use crate::random::Random;
 
 /// What stands before `/insights/` in every MQTT topic.
-pub const PREFIX: &str = "redhat";
+pub(crate) const PREFIX: &str = "redhat";
 
 /// The members of an envelope that a device fills.
 #[derive(Clone, Debug, Default)]
-pub struct Envelope {
+pub(crate) struct Envelope {
     /// Its message id.
-    pub message_id: String,
+    pub(crate) message_id: String,
     /// Its clock; `None` = it sends none.
-    pub sent: Option<Millis>,
+    pub(crate) sent: Option<Millis>,
     /// Its session epoch, inside the JSON.
-    pub epoch: Option<i64>,
+    pub(crate) epoch: Option<i64>,
     /// The delivery that it answers.
-    pub answers: Option<String>,
+    pub(crate) answers: Option<String>,
 }
 
 impl Envelope {
@@ -53,17 +53,17 @@ impl Envelope {
 
 /// What a device says of itself.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// Counts its changes; part of the facts.
-    pub version: u32,
+    pub(crate) version: u32,
     /// Sends facts, rather than null.
-    pub has_facts: bool,
+    pub(crate) has_facts: bool,
     /// Is a proxy for others.
-    pub is_proxy: bool,
+    pub(crate) is_proxy: bool,
     /// Runs what inventory could start.
-    pub has_dispatcher: bool,
+    pub(crate) has_dispatcher: bool,
     /// Serves many organisations.
-    pub is_shared: bool,
+    pub(crate) is_shared: bool,
 }
 
 impl Facts {
@@ -97,7 +97,7 @@ impl Facts {
 }
 
 /// MQTT topic and payload of an online.
-pub fn online(
+pub(crate) fn online(
     dialect: Dialect,
     client: &str,
     envelope: &Envelope,
@@ -122,7 +122,7 @@ pub fn online(
 }
 
 /// MQTT topic and payload of an offline.
-pub fn offline(dialect: Dialect, client: &str, envelope: &Envelope) -> (String, Bytes) {
+pub(crate) fn offline(dialect: Dialect, client: &str, envelope: &Envelope) -> (String, Bytes) {
     match dialect {
         Dialect::Draft => {
             let payload = envelope.write(dialect, "offline", "");
@@ -136,7 +136,7 @@ pub fn offline(dialect: Dialect, client: &str, envelope: &Envelope) -> (String, 
 }
 
 /// MQTT topic and payload of a sign of life; `is_error` says that a delivery could not be handled.
-pub fn message(
+pub(crate) fn message(
     dialect: Dialect,
     client: &str,
     envelope: &Envelope,
@@ -160,7 +160,7 @@ pub fn message(
 }
 
 /// A payload that no dialect knows, for a topic of `client`.
-pub fn poison(dialect: Dialect, client: &str, random: &mut Random) -> (String, Bytes) {
+pub(crate) fn poison(dialect: Dialect, client: &str, random: &mut Random) -> (String, Bytes) {
     let (topic, _) = online(dialect, client, &Envelope::default(), &Facts::default());
     let texts: [&[u8]; 9] = [
         b"{ truncated",
@@ -186,7 +186,7 @@ pub fn poison(dialect: Dialect, client: &str, random: &mut Random) -> (String, B
 }
 
 /// A payload over the bound of the bridge.
-pub fn too_large() -> Bytes {
+pub(crate) fn too_large() -> Bytes {
     vec![b'x'; PAYLOAD_BYTES_MAX + 1].into()
 }
 

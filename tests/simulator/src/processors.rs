@@ -10,10 +10,11 @@ use rollcall_model::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
 use rollcall_model::{Millis, Policy};
 use rollcall_runtime::{Error, Processor, Setup, Turn};
 
+use crate::check::Violation;
 use crate::faults::Fault;
 use crate::log::AppendCrash;
 use crate::random::Random;
-use crate::scene::{Scene, Violation};
+use crate::scene::Scene;
 use crate::tables::SimTables;
 
 /// A turn under way: it comes back with its processor.
@@ -27,13 +28,13 @@ enum State {
 }
 
 /// One partition: its disk, and the processor that may be there.
-pub struct Partition {
+pub(crate) struct Partition {
     /// Which.
-    pub number: u32,
+    pub(crate) number: u32,
     /// Its disk.
-    pub tables: SimTables,
+    pub(crate) tables: SimTables,
     /// It does nothing before this (true time).
-    pub stalled_until: Millis,
+    pub(crate) stalled_until: Millis,
     policy: Policy,
     state: State,
     doom: Option<Doom>,
@@ -42,7 +43,7 @@ pub struct Partition {
 
 impl Partition {
     /// A partition that nobody has processed yet.
-    pub fn new(number: u32, policy: Policy, scene: &mut Scene) -> Self {
+    pub(crate) fn new(number: u32, policy: Policy, scene: &mut Scene) -> Self {
         let flush_percent = scene.random.pick(&[0, 5, 30, 100]);
         Self {
             number,
@@ -56,17 +57,12 @@ impl Partition {
     }
 
     /// Whether there is a processor.
-    pub fn is_up(&self) -> bool {
+    pub(crate) fn is_up(&self) -> bool {
         !matches!(self.state, State::Down)
     }
 
-    /// Whether nothing of it waits for the log.
-    pub fn is_at_rest(&self) -> bool {
-        matches!(self.state, State::Ready(_))
-    }
-
     /// Starts the processor: restores the tables. It may die in the middle and stay down.
-    pub fn start(&mut self, scene: &mut Scene) -> Result<(), Violation> {
+    pub(crate) fn start(&mut self, scene: &mut Scene) -> Result<(), Violation> {
         if std::mem::replace(&mut self.has_run, true) && scene.strikes(Fault::PolicyChange) {
             let is_tiny = scene.swarm.has(Fault::TinyBatches);
             self.policy = draw_policy(&mut scene.random, is_tiny);
@@ -111,7 +107,7 @@ impl Partition {
     }
 
     /// Kills the processor. Its waiting append is kept or lost, its tables are what was flushed.
-    pub fn kill(&mut self, scene: &mut Scene, is_append_kept: bool) {
+    pub(crate) fn kill(&mut self, scene: &mut Scene, is_append_kept: bool) {
         self.state = State::Down;
         self.doom = None;
         scene.log.settle(self.number, is_append_kept);
@@ -125,7 +121,7 @@ impl Partition {
     /// Goes on with its turn, or begins one; dies where a fault says so.
     ///
     /// Gives whether a batch was committed.
-    pub fn turn(&mut self, scene: &mut Scene) -> Result<bool, Violation> {
+    pub(crate) fn turn(&mut self, scene: &mut Scene) -> Result<bool, Violation> {
         self.state = match std::mem::replace(&mut self.state, State::Down) {
             State::Ready(mut processor) => {
                 self.doom = self.draw_doom(scene);
@@ -238,7 +234,7 @@ impl Doom {
 }
 
 /// The rules' numbers for a run, or for the life of one processor.
-pub fn draw_policy(random: &mut Random, is_tiny: bool) -> Policy {
+pub(crate) fn draw_policy(random: &mut Random, is_tiny: bool) -> Policy {
     let mut policy = if random.chance(50) {
         Policy::default()
     } else {

@@ -1,12 +1,14 @@
-//! One run: a seed in, nothing or a failure out.
+//! One run: a seed in; out comes what it met, or why it failed.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::census::{self, Census, Listener};
 use crate::check;
+use crate::check::Violation;
 use crate::faults::Counts;
 use crate::history::History;
-use crate::scene::Violation;
 use crate::world::World;
 
 /// Why a seed failed.
@@ -20,8 +22,8 @@ pub struct Failure {
     pub violation: Violation,
 }
 
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             seed,
             step,
@@ -35,21 +37,28 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// Runs `seed` to its end and checks what is left.
-pub fn run(seed: u64, counts: &Arc<Counts>, is_told: bool) -> Result<(), Failure> {
+/// Runs `seed` to its end and checks what is left; gives which rules it met.
+///
+/// With `is_told` the story is printed. A panic of the product is a failure like any other.
+pub fn run(seed: u64, counts: &Arc<Counts>, is_told: bool) -> Result<Census, Failure> {
     let mut step = 0;
     let ran = catch_unwind(AssertUnwindSafe(|| {
+        let listener = Listener::default();
         let mut world = World::new(seed, counts.clone(), is_told);
-        let finished = world.run();
+        let finished = metrics::with_local_recorder(&listener, || world.run());
         step = world.steps();
-        finished.and_then(|history| check::check(&history))
+        let history = finished?;
+        check::check(&history)?;
+        let mut census = census::of(&history);
+        census::merge(&mut census, listener.heard());
+        Ok(census)
     }));
     let violation = match ran {
-        Ok(Ok(())) => return Ok(()),
+        Ok(Ok(census)) => return Ok(census),
         Ok(Err(violation)) => violation,
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
             Violation::new("panic", text.unwrap_or_default())
         }
     };

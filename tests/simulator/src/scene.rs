@@ -9,46 +9,27 @@ use crate::faults::{Counts, Fault, Swarm};
 use crate::log::SimLog;
 use crate::random::Random;
 
-/// What a checker found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// Which checker.
-    pub checker: &'static str,
-    /// What is wrong, and where.
-    pub message: String,
-}
-
-impl Violation {
-    /// A finding of `checker`.
-    pub fn new(checker: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            checker,
-            message: message.into(),
-        }
-    }
-}
-
 /// What every part of the world shares.
-pub struct Scene {
+pub(crate) struct Scene {
     /// Time.
-    pub clock: Arc<SimClock>,
+    pub(crate) clock: Arc<SimClock>,
     /// The log.
-    pub log: Arc<SimLog>,
+    pub(crate) log: Arc<SimLog>,
     /// How often each fault happened.
-    pub counts: Arc<Counts>,
+    pub(crate) counts: Arc<Counts>,
     /// Which faults this run has.
-    pub swarm: Swarm,
+    pub(crate) swarm: Swarm,
     /// Chance.
-    pub random: Random,
+    pub(crate) random: Random,
     /// Steps done.
-    pub step: u64,
+    pub(crate) step: u64,
     /// Whether the story is printed.
-    pub is_told: bool,
+    pub(crate) is_told: bool,
 }
 
 impl Scene {
     /// Whether `fault` happens now; it is counted if so.
-    pub fn strikes(&mut self, fault: Fault) -> bool {
+    pub(crate) fn strikes(&mut self, fault: Fault) -> bool {
         let strikes = self.swarm.strikes(fault, &mut self.random);
         if strikes {
             self.counts.add(fault);
@@ -57,7 +38,7 @@ impl Scene {
     }
 
     /// Tells what happens, for a run that somebody watches.
-    pub fn tell(&self, line: impl FnOnce() -> String) {
+    pub(crate) fn tell(&self, line: impl FnOnce() -> String) {
         if self.is_told {
             let elapsed_ms = self.clock.truth() - START;
             let offset_ms = self.clock.now() - self.clock.truth();

@@ -12,7 +12,7 @@ use crate::random::Random;
 
 /// What lies on the disk, and what is only in memory.
 #[derive(Debug)]
-pub struct Disk {
+pub(crate) struct Disk {
     live: MemoryTables,
     flushed: MemoryTables,
     flush_percent: u32,
@@ -22,11 +22,11 @@ pub struct Disk {
 
 /// A handle on the tables of one partition, as a processor holds it.
 #[derive(Clone, Debug)]
-pub struct SimTables(Arc<Mutex<Disk>>);
+pub(crate) struct SimTables(Arc<Mutex<Disk>>);
 
 impl SimTables {
     /// Empty tables that are flushed after so many of a hundred writes.
-    pub fn new(flush_percent: u32, random: Random) -> Self {
+    pub(crate) fn new(flush_percent: u32, random: Random) -> Self {
         Self(Arc::new(Mutex::new(Disk {
             live: MemoryTables::new(),
             flushed: MemoryTables::new(),
@@ -37,7 +37,7 @@ impl SimTables {
     }
 
     /// The process dies: what was not flushed is gone. True when that was anything.
-    pub fn crash(&self) -> bool {
+    pub(crate) fn crash(&self) -> bool {
         let mut disk = self.0.lock();
         disk.fails_in = None;
         let is_older = disk.live.meta().ok() != disk.flushed.meta().ok();
@@ -46,37 +46,31 @@ impl SimTables {
     }
 
     /// The disk is lost.
-    pub fn lose(&self) {
+    pub(crate) fn lose(&self) {
         let mut disk = self.0.lock();
         disk.fails_in = None;
         disk.live = MemoryTables::new();
         disk.flushed = MemoryTables::new();
     }
 
-    /// Everything that is in memory reaches the disk.
-    pub fn flush(&self) {
-        let mut disk = self.0.lock();
-        disk.flushed = disk.live.clone();
-    }
-
     /// The write after the next `writes` fails, and every one after it: the process is dead.
-    pub fn fail_after(&self, writes: u32) {
+    pub(crate) fn fail_after(&self, writes: u32) {
         self.0.lock().fails_in = Some(writes);
     }
 
     /// Writes work again.
-    pub fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.0.lock().fails_in = None;
     }
 
     /// Every row of both tables in key order.
-    pub fn contents(&self) -> Vec<(Table, Bytes, Bytes)> {
+    pub(crate) fn contents(&self) -> Vec<(Table, Bytes, Bytes)> {
         contents(&self.0.lock().live)
     }
 }
 
 /// Every row of both tables in key order.
-pub fn contents(tables: &MemoryTables) -> Vec<(Table, Bytes, Bytes)> {
+pub(crate) fn contents(tables: &MemoryTables) -> Vec<(Table, Bytes, Bytes)> {
     let of = |table| {
         let rows = tables.scan(table, None, usize::MAX).unwrap_or_default();
         rows.into_iter()

@@ -17,18 +17,18 @@ use crate::log::SimLog;
 const POLLS_MAX: usize = 10_000;
 
 /// A replica and the follower that fills it, turned by hand.
-pub struct Watcher {
+pub(crate) struct Watcher {
     /// What the API answers from.
-    pub replica: Replica,
+    pub(crate) replica: Replica,
     /// Why the follower gave up, if it did.
-    pub failure: Option<String>,
+    pub(crate) failure: Option<String>,
     following: BoxFuture<'static, Result<(), rollcall_api::Error>>,
     _stop: watch::Sender<bool>,
 }
 
 impl Watcher {
     /// An empty replica of `log`.
-    pub fn new(log: Arc<SimLog>) -> Self {
+    pub(crate) fn new(log: Arc<SimLog>) -> Self {
         let (replica, follower) = Replica::new(log);
         let (stop, stopped) = watch::channel(false);
         Self {
@@ -40,12 +40,12 @@ impl Watcher {
     }
 
     /// Forgets everything and begins anew.
-    pub fn restart(&mut self, log: Arc<SimLog>) {
+    pub(crate) fn restart(&mut self, log: Arc<SimLog>) {
         *self = Self::new(log);
     }
 
     /// Reads all that the changelogs hold.
-    pub fn follow(&mut self) {
+    pub(crate) fn follow(&mut self) {
         let woken = Arc::new(Woken(AtomicBool::new(true)));
         let waker = Waker::from(woken.clone());
         // The follower yields with a wake; without one it waits for the next append.
@@ -62,7 +62,7 @@ impl Watcher {
     }
 
     /// What the API shows to whom, and every row of the replica.
-    pub fn shown(&self) -> (Vec<Shown>, Vec<(Bytes, Bytes)>) {
+    pub(crate) fn shown(&self) -> (Vec<Shown>, Vec<(Bytes, Bytes)>) {
         let mut shown = Vec::new();
         for org_id in ["", "org-0", "org-1", "org-2", "org-3"] {
             for lookup in [Lookup::Strict, Lookup::Relaxed] {

@@ -10,6 +10,7 @@ use rollcall_model::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
 use rollcall_tables::Table;
 
 use crate::answers::Answers;
+use crate::check::Violation;
 use crate::clock::SimClock;
 use crate::faults::{Counts, Fault, Swarm};
 use crate::fleet::Fleet;
@@ -17,12 +18,12 @@ use crate::history::History;
 use crate::log::SimLog;
 use crate::processors::{Partition, draw_policy};
 use crate::random::Random;
-use crate::scene::{Scene, Violation};
+use crate::scene::Scene;
 use crate::watcher::Watcher;
 
 /// Age at which records leave the log, in runs in which they do. Nothing waits as long for its
 /// reader.
-pub const RETENTION_MS: i64 = 12 * HOUR_MS;
+pub(crate) const RETENTION_MS: i64 = 12 * HOUR_MS;
 
 /// Longest time that passes without anybody moving: a talkative device speaks more often.
 const HOP_MS: i64 = 3 * MINUTE_MS;
@@ -31,7 +32,7 @@ const HOP_MS: i64 = 3 * MINUTE_MS;
 const TURNS_MAX: usize = 20_000;
 
 /// The world of one run.
-pub struct World {
+pub(crate) struct World {
     pub(crate) scene: Scene,
     pub(crate) fleet: Fleet,
     pub(crate) partitions: Vec<Partition>,
@@ -45,7 +46,7 @@ pub struct World {
 
 impl World {
     /// The world that `seed` makes.
-    pub fn new(seed: u64, counts: Arc<Counts>, is_told: bool) -> Self {
+    pub(crate) fn new(seed: u64, counts: Arc<Counts>, is_told: bool) -> Self {
         let mut random = Random::new(seed);
         let swarm = Swarm::draw(&mut random);
         let partitions = 1 + u32::try_from(random.below(3)).unwrap_or_default();
@@ -94,7 +95,7 @@ impl World {
     }
 
     /// Lets the world live, brings it to rest, and gives what is left of it.
-    pub fn run(&mut self) -> Result<History, Violation> {
+    pub(crate) fn run(&mut self) -> Result<History, Violation> {
         let steps = 60 + self.scene.random.below(140) as u64;
         self.fleet.start_bridge(&self.scene);
         for step in 0..steps {
@@ -107,7 +108,7 @@ impl World {
     }
 
     /// Steps done.
-    pub fn steps(&self) -> u64 {
+    pub(crate) fn steps(&self) -> u64 {
         self.scene.step
     }
 

@@ -14,7 +14,25 @@ mod tables;
 pub mod reading;
 
 use crate::history::History;
-use crate::scene::Violation;
+
+/// What a checker found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which checker.
+    pub checker: &'static str,
+    /// What is wrong, and where.
+    pub message: String,
+}
+
+impl Violation {
+    /// A finding of `checker`.
+    pub fn new(checker: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            checker,
+            message: message.into(),
+        }
+    }
+}
 
 /// A checker: what it says when something is wrong.
 type Checker = fn(&History) -> Result<(), String>;
@@ -38,4 +56,13 @@ pub fn check(history: &History) -> Result<(), Violation> {
         check(history).map_err(|message| Violation::new(checker, message))?;
     }
     Ok(())
+}
+
+/// What each checker finds, whatever the others found.
+pub fn findings(history: &History) -> Vec<Violation> {
+    let all = CHECKERS.into_iter().filter_map(|(checker, check)| {
+        let message = check(history).err()?;
+        Some(Violation::new(checker, message))
+    });
+    all.collect()
 }
