@@ -1,10 +1,13 @@
 //! The processor on the in-memory log and tables: what a batch reads, writes and vouches for.
 
+mod anywhere;
 mod backlog;
 mod ids;
+mod material;
 mod rebuild;
 mod restart;
 mod schedule;
+mod split;
 mod support;
 mod tampered;
 mod turn;
