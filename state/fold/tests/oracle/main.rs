@@ -8,4 +8,6 @@
 )]
 
 mod compare;
+mod coverage;
+mod promises;
 mod tables;

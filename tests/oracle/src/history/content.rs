@@ -65,10 +65,10 @@ pub(super) fn vary(random: &mut Random, online: &mut Online) {
     let or_none = |json: Option<Json>, is_none: bool| json.filter(|_| !is_none);
     let is_none = random.percent(25);
     match random.below(14) {
-        0..4 => online.canonical_facts = or_none(json(*random.pick(&FACTS)), is_none),
-        4..6 => online.dispatchers = or_none(json(*random.pick(&DISPATCHERS)), is_none),
-        6 => online.tags = or_none(json(*random.pick(&TAGS)), is_none),
-        7 => online.catalog_service_facts = or_none(json(*random.pick(&CATALOG)), is_none),
+        0..4 => online.canonical_facts = or_none(json(random.pick::<&str>(&FACTS)), is_none),
+        4..6 => online.dispatchers = or_none(json(random.pick::<&str>(&DISPATCHERS)), is_none),
+        6 => online.tags = or_none(json(random.pick::<&str>(&TAGS)), is_none),
+        7 => online.catalog_service_facts = or_none(json(random.pick::<&str>(&CATALOG)), is_none),
         8 => online.client_version = (*random.pick(&["1", "2", ""])).to_owned(),
         9 => online.client_name = (*random.pick(&["yggd", "other", ""])).to_owned(),
         10 => online.kind = *random.pick(&[Kind::Host, Kind::Proxy]),

@@ -157,7 +157,11 @@ impl Device {
             online.message_id = format!("{}-{}", self.client, self.handshakes);
         }
         if self.has_clock && random.percent(95) {
-            online.sent = Some(now + self.clock_ms);
+            online.sent = match random.below(200) {
+                0 => Some(Millis(i64::MIN)),
+                1 => Some(Millis(i64::MAX)),
+                _ => Some(now + self.clock_ms),
+            };
         }
         // A device that keeps epochs forgets now and then.
         if self.has_epochs && random.percent(92) {

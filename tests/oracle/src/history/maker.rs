@@ -18,8 +18,14 @@ use super::settings::{self, wait_ms};
 use super::{Batch, History, Record};
 use crate::Oracle;
 
-/// 2026-01-01 00:00 UTC.
-const BEGINS_AT: Millis = Millis(1_767_225_600_000);
+/// 2026-01-01 00:00 UTC; now and then the ends of time, where sums must not overflow.
+fn begins_at(random: &mut Random) -> Millis {
+    match random.below(40) {
+        0 => Millis(i64::MIN),
+        1 => Millis(i64::MAX - 10 * MINUTE_MS),
+        _ => Millis(1_767_225_600_000),
+    }
+}
 
 /// Something that will be appended when its time has come.
 struct Planned {
@@ -53,6 +59,7 @@ pub(super) fn make(seed: u64) -> History {
         .filter_map(|number| ClientId::new(&format!("c{number}")).ok())
         .map(|client| Device::new(&mut random, client))
         .collect();
+    let begins_at = begins_at(&mut random);
     let mut moves = MOVES.to_vec();
     for _ in 0..random.below(6) {
         moves.remove(random.below(moves.len()));
@@ -60,13 +67,13 @@ pub(super) fn make(seed: u64) -> History {
     let mut maker = Maker {
         policy: settings::policy(&mut random),
         oracle: Oracle::new(),
-        now: BEGINS_AT,
-        timers_at: BEGINS_AT,
+        now: begins_at,
+        timers_at: begins_at,
         devices,
         moves,
         planned: Vec::new(),
         offsets: [0; Topic::INPUTS.len()],
-        appended: [BEGINS_AT; Topic::INPUTS.len()],
+        appended: [begins_at; Topic::INPUTS.len()],
         requests: 0,
         random,
     };
@@ -190,8 +197,8 @@ impl Maker {
     fn something(&mut self) -> Vec<Planned> {
         let device = self.random.below(self.devices.len());
         let client = self.devices[device].client.clone();
-        let (topic, publishes) = match self.random.below(12) {
-            0 => (Topic::Requests, vec![publish(self.request())]),
+        let (topic, publishes) = match self.random.below(13) {
+            0 | 12 => (Topic::Requests, vec![publish(self.request())]),
             1 if self.random.percent(40) => {
                 let outcome = self.outcome(&client);
                 let source = AnswerSource::Directory;
@@ -336,7 +343,7 @@ impl Maker {
     /// A new one, or the last one again.
     fn request(&mut self) -> Event {
         self.requests += u128::from(self.random.percent(85));
-        let deadline = match self.random.below(8) {
+        let deadline = match self.random.below(16) {
             0 => Some(self.now),
             1 => Some(self.now - 1),
             2 => Some(self.now + self.random.between(0, 5_000)),

@@ -3,8 +3,8 @@
 //!
 //! They are closed loops: the oracle folds a history while it is made, answers name look-ups that
 //! were really due, receipts name attempts that were really made. What goes wrong is in
-//! [`device`] (publishes twice, late, swapped, retained, with clocks that jump), in [`maker`]
-//! (answers and receipts late, twice, never, of another id; time) and in [`settings`] (policies).
+//! `device.rs` (publishes twice, late, swapped, retained, with clocks that jump), in `maker.rs`
+//! (answers and receipts late, twice, never, of another id; time) and in `settings.rs` (policies).
 
 mod content;
 mod device;
