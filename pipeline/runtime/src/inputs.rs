@@ -58,10 +58,8 @@ pub(crate) fn read(
     }
     // Read after the ends: every record below them was appended before this instant.
     let now = clock.now().max(floor.0);
-    let mut waiting = ends
-        .iter()
-        .zip(positions)
-        .filter(|(end, next)| end > next)
+    let mut waiting = (0..ends.len())
+        .filter(|rank| ends[*rank] > positions[*rank])
         .count();
     let mut inputs = Inputs {
         now,
@@ -98,9 +96,7 @@ pub(crate) fn read(
         if topic == Topic::Messages {
             records.retain(|record| record.appended_at <= statuses_up_to);
         }
-        let Some(last) = records.last() else {
-            continue;
-        };
+        let Some(last) = records.last() else { continue };
         inputs.next[rank] = last.offset + 1;
         if topic == Topic::Status && last.offset + 1 < ends[rank] {
             statuses_up_to = last.appended_at;

@@ -99,7 +99,7 @@ pub(crate) fn restore(
     let is_new = stored.is_none();
     match replay_tail(log, tables, partition, stored.unwrap_or_default()) {
         Err(error @ Error::Digest { .. }) if !is_new => {
-            warn!(partition, %error, "Tables too old for their changelog; restored from its begin.");
+            warn!(partition, %error, "Tables too old for their changelog; made anew.");
             empty(tables, partition)?;
             replay_tail(log, tables, partition, Meta::default())
         }

@@ -33,14 +33,18 @@ macro_rules! faults {
 }
 
 faults! {
-    CrashBeforeAppend = "crash-before-append", 3, "A processor dies after the fold, before its append.";
+    CrashBeforeAppend = "crash-before-append", 3,
+        "A processor dies after the fold, before its append.";
     CrashAnswerLost = "crash-answer-lost", 3, "Its append is durable, and it dies before it knows.";
     CrashBeforeTables = "crash-before-tables", 3, "It dies between append and tables.";
     CrashAfterTables = "crash-after-tables", 3, "It dies after a whole batch.";
     CrashInRestore = "crash-in-restore", 30, "It dies while its tables are restored.";
-    CrashMachine = "crash-machine", 3, "Everything dies at once: bridge, log, processors, resolver.";
-    UnackedKept = "unacked-append-kept", 50, "A crash finds an append durable that nobody was told of.";
-    UnackedLost = "unacked-append-lost", 50, "A crash finds an append gone that nobody was told of.";
+    CrashMachine = "crash-machine", 3,
+        "Everything dies at once: bridge, log, processors, resolver.";
+    UnackedKept = "unacked-append-kept", 50,
+        "A crash finds an append durable that nobody was told of.";
+    UnackedLost = "unacked-append-lost", 50,
+        "A crash finds an append gone that nobody was told of.";
     TablesOlder = "tables-come-back-older", 100, "Tables come back as an earlier flush left them.";
     TablesLost = "tables-lost", 10, "The disk with the tables is lost.";
     SlowDisk = "slow-disk", 30, "Appends wait for the disk while the world goes on.";
@@ -49,7 +53,8 @@ faults! {
     SlowRead = "slow-read", 20, "Time passes while inputs are read.";
     Compaction = "compaction", 4, "The changelogs are compacted.";
     Retention = "retention", 4, "Old records leave the log.";
-    PubackLost = "puback-lost", 10, "A publish is stored, and the device is not told: it comes again.";
+    PubackLost = "puback-lost", 10,
+        "A publish is stored, and the device is not told: it comes again.";
     PublishLost = "publish-lost", 8, "A publish never reaches the bridge.";
     DeliveryDelayed = "delivery-delayed", 40, "A publish waits in the network.";
     RecordReplayed = "record-replayed", 2, "Somebody appends an old input again.";

@@ -121,7 +121,7 @@ impl SimLog {
         }
     }
 
-    /// The machine dies: the first `kept` of the appends that wait are durable, the others are gone.
+    /// The machine dies: the first `kept` of the appends that wait are durable, the others gone.
     pub(crate) fn crash(&self, kept: usize) {
         let mut state = self.state.lock();
         state.armed = None;

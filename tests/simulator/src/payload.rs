@@ -89,10 +89,10 @@ impl Facts {
             0 => String::new(),
             tag => format!(r#","tags":{{"stage":["{tag}"]}}"#),
         };
-        format!(
-            r#"{{{state}"canonical_facts":{facts},"dispatchers":{{{dispatchers}}}{tags},"client_version":"{}"}}"#,
-            self.version
-        )
+        let version = self.version;
+        let facts = format!(r#"{state}"canonical_facts":{facts}"#);
+        let dispatchers = format!(r#""dispatchers":{{{dispatchers}}}"#);
+        format!(r#"{{{facts},{dispatchers}{tags},"client_version":"{version}"}}"#)
     }
 }
 
