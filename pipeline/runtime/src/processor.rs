@@ -207,9 +207,9 @@ impl<T: Tables> Processor<T> {
         next.timers_at = inputs.timers_at;
         next.inputs = inputs.next;
         next.policy_hash = self.policy_hash;
-        let mut output = Output::new(partition, inputs.now);
+        let mut output = Output::new(partition, next.batch, inputs.now);
         output.derived(folded.derived);
-        let (changes, tables) = output.changelog(next.batch, folded.dirty, &mut next.digests);
+        let (changes, tables) = output.changelog(folded.dirty, &mut next.digests);
         output.schedule(&Batch {
             number: next.batch,
             now: inputs.now,

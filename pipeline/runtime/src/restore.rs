@@ -9,6 +9,7 @@ use rollcall_model::batch::Batch;
 use rollcall_model::{Millis, Policy, Topic};
 use rollcall_schemas::{Record, body, leading};
 use rollcall_tables::{Change, Digest, Meta, RowIndex, Table, Tables};
+use tracing::warn;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Error;
@@ -90,6 +91,10 @@ pub fn restore_tables(
 
 /// Brings `tables` up to the log and gives the progress to go on from. `policy` is the encoded one
 /// that the partition will run under: most likely the one it ran under before.
+///
+/// Tables that were flushed long ago may hold rows whose tombstones compaction has taken since: the
+/// tail does not say that they are gone, only the digest does. The tables are a cache, so they are
+/// emptied then, and the whole changelog is replayed.
 pub(crate) fn restore(
     log: &dyn Log,
     tables: &mut dyn Tables,
@@ -101,7 +106,56 @@ pub(crate) fn restore(
         action: "read its progress",
         source,
     };
-    let stored = tables.meta().map_err(failed)?.unwrap_or_default();
+    let stored = tables.meta().map_err(failed)?;
+    let is_new = stored.is_none();
+    match replay_tail(log, tables, partition, stored.unwrap_or_default(), policy) {
+        Err(error @ Error::Digest { .. }) if !is_new => {
+            warn!(partition, %error, "Tables too old for their changelog; made anew.");
+            empty(tables, partition)?;
+            replay_tail(log, tables, partition, Meta::default(), policy)
+        }
+        other => other,
+    }
+}
+
+/// Takes every row out, and the progress with them.
+fn empty(tables: &mut dyn Tables, partition: u32) -> Result<(), Error> {
+    let failed = |source| Error::Tables {
+        partition,
+        action: "empty its tables",
+        source,
+    };
+    for table in Table::ALL {
+        loop {
+            let rows = tables.scan(table, None, CHUNK.records).map_err(failed)?;
+            let is_last = rows.len() < CHUNK.records;
+            let gone = rows.into_iter().map(|(key, value)| {
+                let old = Some(index(partition, &value)?);
+                Ok(Change {
+                    table,
+                    key,
+                    old,
+                    new: None,
+                })
+            });
+            let gone = gone.collect::<Result<Vec<_>, Error>>()?;
+            tables.apply(&gone, &Meta::default()).map_err(failed)?;
+            if is_last {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Replays what the changelogs have beyond `stored`, and compares with the newest batch.
+fn replay_tail(
+    log: &dyn Log,
+    tables: &mut dyn Tables,
+    partition: u32,
+    stored: Meta,
+    policy: &[u8],
+) -> Result<(Progress, Restored), Error> {
     let mut progress = Progress {
         batch: stored.batch,
         now: stored.now,

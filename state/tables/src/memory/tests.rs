@@ -46,6 +46,27 @@ fn the_reference_keeps_index_entries_per_table() {
 }
 
 #[test]
+fn old_is_what_the_indexes_hold_and_not_more() {
+    let mut tables = MemoryTables::new();
+    let index = |org_id: &str| RowIndex {
+        due_at: Some(Millis(1)),
+        org_id: org_id.into(),
+    };
+    let put = |old: Option<RowIndex>| Change {
+        table: Table::Outbox,
+        key: Bytes::from_static(b"delivery"),
+        old,
+        new: Some((Bytes::from_static(b"row"), index("org"))),
+    };
+    tables.apply(&[put(None)], &Meta::default()).unwrap();
+    // A restore reads the organisation off the row, a batch does not: both name the same entries.
+    let without_org = put(Some(index("")));
+    tables.apply(&[without_org], &Meta::default()).unwrap();
+    let another_time = put(Some(RowIndex::default()));
+    assert!(tables.apply(&[another_time], &Meta::default()).is_err());
+}
+
+#[test]
 fn a_replica_sees_sizes_and_indexes() {
     let mut tables = MemoryTables::new();
     let index = RowIndex {
