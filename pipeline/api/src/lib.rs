@@ -9,6 +9,7 @@
 //! What is to be sent to a device goes to `requests`; nothing else is written. Answers may lag
 //! behind the log; `/readyz` says by how many records.
 
+mod comparisons;
 mod config;
 mod error;
 mod guard;
@@ -28,6 +29,7 @@ mod shape;
 pub mod metrics;
 pub mod tail;
 
+pub use comparisons::{Comparison, Comparisons};
 pub use config::{Config, Lookup, OpsConfig};
 pub use error::{ConfigError, Error, ServeError};
 pub use health::{Check, Condition, Health};

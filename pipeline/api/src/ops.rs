@@ -13,6 +13,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use rollcall_log::Log;
 use tokio::sync::watch;
 
+use crate::comparisons::Comparisons;
 use crate::guard::{REQUEST_TIMEOUT, guard};
 use crate::health::Health;
 use crate::replica::Replica;
@@ -29,6 +30,8 @@ pub struct Ops {
     pub requests: Requests,
     /// How the components are.
     pub health: Health,
+    /// When the tables were last compared with their digests.
+    pub comparisons: Comparisons,
     /// What `/metrics` shows.
     pub prometheus: PrometheusHandle,
     /// Ends streams of records, which would otherwise hold up a shutdown.

@@ -92,6 +92,13 @@ impl Broker {
         self.local_addr
     }
 
+    /// Done when a retained message could not be kept, with [`Error::Retained`]: the store may take
+    /// none any more, and publishers of retained messages get no PUBACK. [`Error::Closed`] after a
+    /// shutdown.
+    pub fn stopped(&self) -> impl Future<Output = Error> + Send + use<> {
+        self.retained.stopped()
+    }
+
     /// Stops accepting, refuses new publishes, waits for those in the hook ([`Options::drain`] at
     /// most), then closes every connection and the retained messages.
     ///

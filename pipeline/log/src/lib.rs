@@ -37,7 +37,9 @@ pub trait Log: Send + Sync + 'static {
 
     /// Appends records and positions as one: all of it is durable and visible when the future is
     /// done, or nothing ever is. Gives the offset of each record, in order. Appends of one caller
-    /// that waits for nothing still happen in the order of the calls.
+    /// that waits for nothing still happen in the order of the calls. Readers of a partition see
+    /// all of an append's records there or none; of several partitions, on a log that is spread
+    /// over several nodes, one may show it earlier than another.
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Vec<u64>, Error>>;
 
     /// Records from offset `from` on, in offset order (a compacted topic has gaps); empty at the
@@ -59,6 +61,7 @@ pub trait Log: Send + Sync + 'static {
     /// The position that `group` committed; `None` when it never did.
     fn position(&self, group: &str, topic: Topic, partition: u32) -> Result<Option<u64>, Error>;
 
-    /// Changes whenever something was appended: wait on it instead of polling.
+    /// Changes whenever something was appended, and not before it can be read: wait on it instead
+    /// of polling.
     fn appended(&self) -> watch::Receiver<u64>;
 }

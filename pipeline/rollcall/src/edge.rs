@@ -17,7 +17,9 @@ use tracing::info;
 use crate::config::Config;
 use crate::hook::Hook;
 use crate::outlet::{BrokerOutlet, SessionOutlet};
+use crate::plan::{BrokerKind, Part, Plan};
 use crate::role::Role;
+use crate::stores::{self, Folders};
 use crate::system::Wiring;
 
 /// What stands between devices and the log.
@@ -37,6 +39,16 @@ impl Edge {
         }
     }
 
+    /// Done when the embedded broker keeps retained messages no more; `None` without one.
+    pub(crate) fn stopped(
+        &self,
+    ) -> Option<impl Future<Output = rollcall_broker::Error> + Send + use<>> {
+        match self {
+            Edge::Embedded(broker) => Some(broker.stopped()),
+            Edge::Sessions(_) => None,
+        }
+    }
+
     /// Lets nothing in any more; what is under way is finished and acknowledged.
     pub(crate) async fn close(self) {
         match self {
@@ -52,8 +64,36 @@ impl Edge {
 }
 
 impl Wiring {
+    /// Both ways between devices and the log: what lets them in, and what sends to them, in the order
+    /// in which it is stopped.
+    pub(crate) async fn reach(
+        &self,
+        config: &Config,
+        folders: &Folders,
+        plan: &Plan,
+    ) -> anyhow::Result<(Edge, Vec<Role>)> {
+        if plan.broker == BrokerKind::Embedded {
+            let (edge, outlet) = self.embedded(config, folders.broker.clone()).await?;
+            return Ok((edge, vec![self.send(outlet)]));
+        }
+        let client_id = match plan.needs_url() {
+            true => stores::client_id(config, folders)?,
+            false => String::new(),
+        };
+        let mut edge = Vec::new();
+        if plan.has(Part::Bridge) {
+            edge = self.subscribe(config, &client_id)?;
+        }
+        let mut sender = Vec::new();
+        if plan.has(Part::Send) {
+            let (session, outlet) = self.outlet(config, &client_id)?;
+            sender = vec![self.send(outlet), session];
+        }
+        Ok((Edge::Sessions(edge), sender))
+    }
+
     /// The embedded broker, with the bridge in front of every PUBACK.
-    pub(crate) async fn embedded(
+    async fn embedded(
         &self,
         config: &Config,
         data_dir: PathBuf,
@@ -69,7 +109,7 @@ impl Wiring {
     }
 
     /// The bridge as a client of the broker outside: first the session, which is stopped first.
-    pub(crate) fn subscribe(&self, config: &Config, client_id: &str) -> anyhow::Result<Vec<Role>> {
+    fn subscribe(&self, config: &Config, client_id: &str) -> anyhow::Result<Vec<Role>> {
         let filters = config.prefixes().filters();
         let options = config.mqtt.session("bridge", client_id.to_owned(), filters);
         let (driver, inbound, _) = rollcall_mqtt::client(options.context("the bridge's session")?);
@@ -87,11 +127,7 @@ impl Wiring {
 
     /// A session for the sender, apart from the bridge's: when the log takes nothing more, that one
     /// reads nothing more, answers to publishes included.
-    pub(crate) fn outlet(
-        &self,
-        config: &Config,
-        client_id: &str,
-    ) -> anyhow::Result<(Role, Arc<dyn Outlet>)> {
+    fn outlet(&self, config: &Config, client_id: &str) -> anyhow::Result<(Role, Arc<dyn Outlet>)> {
         let options = config
             .mqtt
             .session("sender", format!("{client_id}-send"), Vec::new());

@@ -11,6 +11,7 @@ mod outlet;
 mod plan;
 mod print;
 mod role;
+mod self_check;
 mod stores;
 mod system;
 
@@ -29,16 +30,19 @@ fn main() -> ExitCode {
         .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("warn,rollcall=info")))
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // A log line that cannot be written is lost; to complain about it on the same standard
+        // error would panic, in the middle of whatever was worth a line.
+        .log_internal_errors(false)
         .init();
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(text)) => {
-            eprintln!("rollcall: {text}");
+            print::error(&format!("rollcall: {text}"));
             ExitCode::from(2)
         }
         Err(Failure::Told) => ExitCode::FAILURE,
         Err(Failure::Failed(error)) => {
-            eprintln!("rollcall: {error:#}");
+            print::error(&format!("rollcall: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -6,11 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rollcall_api::{Check, Follower, Health, Ops, Replica, Requests};
+use rollcall_api::{Check, Comparisons, Follower, Health, Ops, Replica, Requests};
 use rollcall_delivery::{Outlet, Sender};
 use rollcall_log::{Clock, EmbeddedLog, Log, SystemClock};
 use rollcall_rocks::RocksStore;
+use rollcall_runtime::self_check::{Report, SelfCheck, Settings};
 use rollcall_runtime::{Processor, Setup};
+use rollcall_tables::WriteBehind;
 use rollcall_tenant::{Resolver, Source};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -20,6 +22,7 @@ use crate::config::Config;
 use crate::edge::Edge;
 use crate::plan::{BrokerKind, Part, Plan};
 use crate::role::{Ended, Role};
+use crate::self_check;
 use crate::stores::{self, Folders};
 
 /// A running node.
@@ -32,6 +35,9 @@ pub(crate) struct System {
     resolver: Option<Role>,
     sender: Vec<Role>,
     processors: Vec<Role>,
+    self_check: Option<Role>,
+    /// Each ends when a store stops.
+    guards: Vec<Role>,
     servers: Vec<Role>,
     ended: mpsc::Receiver<Ended>,
 }
@@ -41,6 +47,7 @@ pub(crate) struct Wiring {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) health: Health,
+    comparisons: Comparisons,
     pub(crate) ended: mpsc::Sender<Ended>,
 }
 
@@ -74,18 +81,30 @@ impl System {
             log: log.clone(),
             clock,
             health: Health::default(),
+            comparisons: Comparisons::default(),
             ended: ended_tx,
         };
         let http_addr = http.as_ref().map(TcpListener::local_addr).transpose()?;
         let ops_addr = ops.local_addr()?;
         let (servers, replica) = wiring.serve(config, prometheus, http, ops);
-        let processors = match plan.has(Part::Process) {
-            true => wiring.process(config, &store).await?,
-            false => Vec::new(),
-        };
+        let mut processors = Vec::new();
+        let mut self_check = None;
+        if plan.has(Part::Process) {
+            processors = wiring.process(config, &store).await?;
+            let settings = config.self_check.settings();
+            self_check = settings.map(|settings| wiring.self_check(&store, settings));
+        }
+        let self_check = self_check.transpose()?;
         let resolver = tenants.map(|tenants| wiring.resolve(tenants));
         caught_up(&replica).await?;
         let (edge, sender) = wiring.reach(config, &folders, plan).await?;
+        // Last, so that a start waits for nothing of it.
+        let self_check = self_check.map(|check| wiring.check(check));
+        let mut guards = vec![wiring.guard("log", log.stopped())];
+        guards.extend(
+            edge.stopped()
+                .map(|stopped| wiring.guard("retained", stopped)),
+        );
         let addresses = Addresses {
             mqtt: edge.local_addr(),
             http: http_addr,
@@ -99,6 +118,8 @@ impl System {
             resolver,
             sender,
             processors,
+            self_check,
+            guards,
             servers,
             ended,
         })
@@ -119,12 +140,19 @@ impl System {
         }
     }
 
-    /// Drains: first nothing is sent and no device is let in, then answers and batches are
-    /// finished, then nobody is served, then the tables are flushed and the log is closed.
-    /// Everything acknowledged is in the log by then.
+    /// Drains: first the self-check, which nobody waits for and which holds the store open, then
+    /// nothing is sent and no device is let in, then answers and batches are finished, then nobody
+    /// is served, then the tables are flushed and the log is closed. Everything acknowledged is in
+    /// the log by then.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        if let Some(self_check) = self.self_check {
+            self_check.stop().await;
+        }
         for role in self.sender {
             role.stop().await;
+        }
+        for guard in self.guards {
+            guard.stop().await;
         }
         self.edge.close().await;
         if let Some(resolver) = self.resolver {
@@ -165,6 +193,7 @@ impl Wiring {
             })
         });
         let (log, health) = (self.log.clone(), self.health.clone());
+        let comparisons = self.comparisons.clone();
         let ops = Role::spawn("ops", &self.ended, {
             let (prometheus, replica) = (prometheus.clone(), replica.clone());
             move |stop| async move {
@@ -173,6 +202,7 @@ impl Wiring {
                     replica,
                     requests,
                     health,
+                    comparisons,
                     prometheus,
                     stop: stop.clone(),
                 };
@@ -195,6 +225,7 @@ impl Wiring {
             let tables = store
                 .partition(partition)
                 .context("cannot open a partition's tables")?;
+            let tables = WriteBehind::new(tables, stores::held_back(config));
             let (log, clock) = (self.log.clone(), self.clock.clone());
             let policy = config.policy();
             let setup = Setup {
@@ -209,7 +240,11 @@ impl Wiring {
         }
         let mut roles = Vec::new();
         for (partition, check, restored) in restoring {
-            let (processor, _) = restored.await.context("a restore was broken off")??;
+            let (processor, restored) = restored.await.context("a restore was broken off")??;
+            let compared = Report::of_restore(partition, restored, self.clock.now());
+            if let Some(report) = compared {
+                self_check::tell(&self.comparisons, report);
+            }
             check.ready();
             let name = processor_name(partition);
             roles.push(Role::spawn(name, &self.ended, move |stop| async move {
@@ -220,32 +255,17 @@ impl Wiring {
         Ok(roles)
     }
 
-    /// Both ways between devices and the log: what lets them in, and what sends to them, in the order
-    /// in which it is stopped.
-    async fn reach(
-        &self,
-        config: &Config,
-        folders: &Folders,
-        plan: &Plan,
-    ) -> anyhow::Result<(Edge, Vec<Role>)> {
-        if plan.broker == BrokerKind::Embedded {
-            let (edge, outlet) = self.embedded(config, folders.broker.clone()).await?;
-            return Ok((edge, vec![self.send(outlet)]));
-        }
-        let client_id = match plan.needs_url() {
-            true => stores::client_id(config, folders)?,
-            false => String::new(),
-        };
-        let mut edge = Vec::new();
-        if plan.has(Part::Bridge) {
-            edge = self.subscribe(config, &client_id)?;
-        }
-        let mut sender = Vec::new();
-        if plan.has(Part::Send) {
-            let (session, outlet) = self.outlet(config, &client_id)?;
-            sender = vec![self.send(outlet), session];
-        }
-        Ok((Edge::Sessions(edge), sender))
+    /// What compares the tables of the restored partitions, slowly, round after round.
+    fn self_check(&self, store: &RocksStore, settings: Settings) -> anyhow::Result<SelfCheck> {
+        let (log, clock) = (self.log.clone(), self.clock.clone());
+        self_check::of(store, log, clock, settings, self.comparisons.clone())
+    }
+
+    fn check(&self, check: SelfCheck) -> Role {
+        Role::spawn("self-check", &self.ended, move |stop| async {
+            check.run(stop).await;
+            Ok(())
+        })
     }
 
     fn resolve(&self, tenants: Arc<dyn Source>) -> Role {
@@ -259,13 +279,33 @@ impl Wiring {
     }
 
     /// The sender; what it publishes goes out through `outlet`.
-    fn send(&self, outlet: Arc<dyn Outlet>) -> Role {
+    pub(crate) fn send(&self, outlet: Arc<dyn Outlet>) -> Role {
         let sender = Sender::new(self.log.clone(), outlet, self.clock.clone());
         let check = self.health.register("sender");
         Role::spawn("sender", &self.ended, move |stop| async move {
             check.ready();
             let ended = sender.run(stop).await;
             Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
+        })
+    }
+
+    /// Ends when a store writes nothing any more, which `stopped` tells. Publishes are refused
+    /// then, one by one, and nobody else may have anything to write: a node that only refuses must
+    /// not go on.
+    fn guard<E>(&self, name: &str, stopped: impl Future<Output = E> + Send + 'static) -> Role
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let check = self.health.register(name);
+        check.ready();
+        Role::spawn(name, &self.ended, move |mut stop| async move {
+            tokio::select! {
+                error = stopped => {
+                    check.failed(error.to_string());
+                    Err(error.into())
+                }
+                _ = stop.wait_for(|is_stopping| *is_stopping) => Ok(()),
+            }
         })
     }
 }

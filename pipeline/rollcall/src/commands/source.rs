@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use futures::StreamExt as _;
 use reqwest::{Response, StatusCode, Url};
-use rollcall_api::{Health, Ops, Replica, Requests};
+use rollcall_api::{Comparisons, Health, Ops, Replica, Requests};
 use rollcall_log::SystemClock;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -137,6 +137,7 @@ async fn serve(data_dir: &Path, served: &mut JoinSet<()>) -> anyhow::Result<Stri
         replica,
         requests,
         health: Health::default(),
+        comparisons: Comparisons::default(),
         prometheus,
         stop,
     };
