@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use rollcall_mqtt::{Credentials, Endpoint, Options, Version};
+use rollcall_mqtt::{Credentials, Endpoint, Options, TlsFiles, Version};
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
@@ -30,6 +30,12 @@ pub(crate) struct MqttConfig {
     username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     password_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cert_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_file: Option<PathBuf>,
     receive_maximum: u16,
 }
 
@@ -67,6 +73,16 @@ impl MqttConfig {
         if self.password_file.is_some() && self.username.is_none() {
             return invalid("[mqtt] password_file needs [mqtt] username".to_owned());
         }
+        if self.cert_file.is_some() != self.key_file.is_some() {
+            return invalid("[mqtt] cert_file and key_file go together: give both".to_owned());
+        }
+        let names_tls_files = self.ca_file.is_some() || self.cert_file.is_some();
+        if names_tls_files && !self.url.starts_with("mqtts://") {
+            return invalid(
+                "[mqtt] ca_file, cert_file and key_file are for TLS: begin [mqtt] url with mqtts://"
+                    .to_owned(),
+            );
+        }
         if self.receive_maximum == 0 {
             return invalid("[mqtt] receive_maximum = 0: give at least 1".to_owned());
         }
@@ -96,6 +112,10 @@ impl MqttConfig {
                 username,
                 password_file: self.password_file.clone(),
             }),
+            tls: TlsFiles {
+                ca_file: self.ca_file.clone(),
+                client_files: self.cert_file.clone().zip(self.key_file.clone()),
+            },
             filters,
             receive_maximum: self.receive_maximum,
             ..Options::new(name, self.endpoint()?, client_id)
