@@ -81,3 +81,6 @@ fn answer(delivery: Delivery, outcome: Outcome) {
         Outcome::Stored | Outcome::NotOurs | Outcome::DeadLettered => delivery.acknowledge(),
     }
 }
+
+#[cfg(test)]
+mod tests;
