@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 use rollcall_log::Clock;
 use rollcall_model::event::TenantOutcome;
 use rollcall_model::{ClientId, Millis};
+use rollcall_schemas::tenant_file::Entries;
 
-use crate::entries::Entries;
 use crate::error::FileError;
 use crate::metrics;
 use crate::source::Source;

@@ -1,27 +1,28 @@
 //! The content of a tenant file: `{client_id: {accountId, orgId} | {error}}` (the deployed shape).
-//! No IO.
+//! Who reads the file, and when again, is the resolver's affair.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use rollcall_model::ClientId;
 use rollcall_model::event::TenantOutcome;
-use rollcall_schemas::identity;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
+use crate::identity;
+
 /// Who owns the clients that a file names. Only looked up, never walked: its order is of no matter.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Entries(HashMap<ClientId, Entry>);
+pub struct Entries(HashMap<ClientId, Entry>);
 
 impl Entries {
     /// Reads the text of a file. The error carries line and column.
-    pub(crate) fn parse(text: &str) -> Result<Self, serde_json::Error> {
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
 
     /// What the file says of `client`; `None` when it does not name it.
-    pub(crate) fn outcome(&self, client: &ClientId) -> Option<TenantOutcome> {
+    pub fn outcome(&self, client: &ClientId) -> Option<TenantOutcome> {
         Some(match self.0.get(client)? {
             Entry::Tenant { org_id, account } => found(client, org_id, account),
             Entry::Down(cause) => TenantOutcome::Unavailable {
@@ -31,13 +32,18 @@ impl Entries {
     }
 
     /// How many clients it names.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether it names none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
 /// The answer for a client of a known tenant, with the identity that a file cannot carry.
-pub(crate) fn found(client: &ClientId, org_id: &str, account: &str) -> TenantOutcome {
+pub fn found(client: &ClientId, org_id: &str, account: &str) -> TenantOutcome {
     TenantOutcome::Found {
         org_id: org_id.to_owned(),
         account: account.to_owned(),
