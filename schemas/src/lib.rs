@@ -15,6 +15,7 @@ mod frame;
 mod leading;
 mod record;
 mod registry;
+mod text;
 mod wire;
 
 pub mod evolution;

@@ -10,15 +10,32 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 use crate::identity;
+use crate::text::{message, shorten};
 
 /// Who owns the clients that a file names. Only looked up, never walked: its order is of no matter.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Entries(HashMap<ClientId, Entry>);
 
+/// What is wrong with a text, where, in few words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct ShapeError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1; 0 when the line is empty.
+    pub column: usize,
+    /// For a person.
+    text: String,
+}
+
 impl Entries {
-    /// Reads the text of a file. The error carries line and column.
-    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+    /// Reads the text of a file.
+    pub fn parse(text: &str) -> Result<Self, ShapeError> {
+        serde_json::from_str(text).map_err(|error| ShapeError {
+            line: error.line(),
+            column: error.column(),
+            text: message(&error),
+        })
     }
 
     /// What the file says of `client`; `None` when it does not name it.
@@ -113,8 +130,9 @@ impl<'de> Visitor<'de> for EntriesVisitor {
         let mut entries = HashMap::new();
         while let Some(key) = map.next_key::<String>()? {
             // Named in the text, because the position of a refusal is that of the entry's end.
-            let refused =
-                |why: &dyn fmt::Display| A::Error::custom(format!("client `{key}`: {why}"));
+            let refused = |why: &dyn fmt::Display| {
+                A::Error::custom(format!("client `{}`: {why}", shorten(&key)))
+            };
             let client = ClientId::new(&key).map_err(|error| refused(&error))?;
             let entry = Entry::try_from(map.next_value::<RawEntry>()?);
             let entry = entry.map_err(|error| refused(&error))?;
@@ -125,3 +143,6 @@ impl<'de> Visitor<'de> for EntriesVisitor {
         Ok(Entries(entries))
     }
 }
+
+#[cfg(test)]
+mod tests;

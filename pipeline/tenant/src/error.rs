@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use rollcall_model::Topic;
+use rollcall_schemas::tenant_file::ShapeError;
 
 /// Why the resolver stopped. Never the fault of a record: those become dead letters.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +80,7 @@ pub enum FileError {
         column: usize,
         /// What is wrong there.
         #[source]
-        source: serde_json::Error,
+        source: ShapeError,
     },
 }
 

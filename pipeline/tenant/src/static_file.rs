@@ -192,8 +192,8 @@ fn load(path: &Path, stamp: Stamp) -> Result<Entries, FileError> {
     })?;
     Entries::parse(&text).map_err(|source| FileError::Shape {
         path: path.to_owned(),
-        line: source.line(),
-        column: source.column(),
+        line: source.line,
+        column: source.column,
         source,
     })
 }

@@ -8,6 +8,8 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
+use crate::text::message;
+
 /// Standard alphabet; gateways differ about the padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -20,9 +22,9 @@ pub enum HeaderError {
     /// Another alphabet, or a wrong length.
     #[error("is not base64: {0}")]
     NotBase64(base64::DecodeError),
-    /// The document is not JSON, or not of that shape.
+    /// The document is not JSON, or not of that shape; the text says where.
     #[error("holds no identity: {0}")]
-    NotIdentity(serde_json::Error),
+    NotIdentity(String),
     /// Neither place holds an organisation.
     #[error("names no org_id")]
     NoOrg,
@@ -33,11 +35,13 @@ pub fn org_id(header: &[u8]) -> Result<String, HeaderError> {
     let document = BASE64
         .decode(header.trim_ascii())
         .map_err(HeaderError::NotBase64)?;
-    let document: Document = serde_json::from_slice(&document).map_err(HeaderError::NotIdentity)?;
+    let document: Document = serde_json::from_slice(&document)
+        .map_err(|error| HeaderError::NotIdentity(message(&error)))?;
     let identity = document.identity;
+    let internal = identity.internal;
     [
         identity.org_id,
-        identity.internal.and_then(|internal| internal.org_id),
+        internal.and_then(|internal| internal.org_id),
     ]
     .into_iter()
     .flatten()
