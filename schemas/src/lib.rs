@@ -13,6 +13,7 @@ mod codec;
 mod error;
 mod frame;
 mod leading;
+mod object;
 mod record;
 mod registry;
 mod text;

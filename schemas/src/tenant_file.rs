@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 use crate::identity;
+use crate::object::Object;
 use crate::text::{message, shorten};
 
 /// Who owns the clients that a file names. Only looked up, never walked: its order is of no matter.
@@ -134,7 +135,8 @@ impl<'de> Visitor<'de> for EntriesVisitor {
                 A::Error::custom(format!("client `{}`: {why}", shorten(&key)))
             };
             let client = ClientId::new(&key).map_err(|error| refused(&error))?;
-            let entry = Entry::try_from(map.next_value::<RawEntry>()?);
+            let Object(entry) = map.next_value::<Object<RawEntry>>()?;
+            let entry = Entry::try_from(entry);
             let entry = entry.map_err(|error| refused(&error))?;
             if entries.insert(client, entry).is_some() {
                 return Err(refused(&"named twice"));

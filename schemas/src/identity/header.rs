@@ -8,6 +8,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
+use crate::object::Object;
 use crate::text::message;
 
 /// Standard alphabet; gateways differ about the padding.
@@ -35,13 +36,13 @@ pub fn org_id(header: &[u8]) -> Result<String, HeaderError> {
     let document = BASE64
         .decode(header.trim_ascii())
         .map_err(HeaderError::NotBase64)?;
-    let document: Document = serde_json::from_slice(&document)
+    let Object(document): Object<Document> = serde_json::from_slice(&document)
         .map_err(|error| HeaderError::NotIdentity(message(&error)))?;
-    let identity = document.identity;
+    let Object(identity) = document.identity;
     let internal = identity.internal;
     [
         identity.org_id,
-        internal.and_then(|internal| internal.org_id),
+        internal.and_then(|Object(internal)| internal.org_id),
     ]
     .into_iter()
     .flatten()
@@ -51,7 +52,7 @@ pub fn org_id(header: &[u8]) -> Result<String, HeaderError> {
 
 #[derive(Deserialize)]
 struct Document {
-    identity: Identity,
+    identity: Object<Identity>,
 }
 
 #[derive(Deserialize)]
@@ -59,7 +60,7 @@ struct Identity {
     #[serde(default)]
     org_id: Option<String>,
     #[serde(default)]
-    internal: Option<Internal>,
+    internal: Option<Object<Internal>>,
 }
 
 #[derive(Deserialize)]

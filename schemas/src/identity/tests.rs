@@ -36,3 +36,12 @@ fn a_refused_header_is_not_quoted_whole() {
     let refusal = refusal(&format!(r#"{{"identity":"{}"}}"#, "x".repeat(100_000)));
     assert!(refusal.len() < 250, "{refusal}");
 }
+
+#[test]
+fn an_array_is_no_identity() {
+    for document in [r#"[["1",null]]"#, r#"{"identity":["1",null]}"#] {
+        assert!(refusal(document).contains("sequence"), "{document}");
+    }
+    let internal = r#"{"identity":{"internal":["1"]}}"#;
+    assert!(refusal(internal).contains("sequence"));
+}

@@ -25,3 +25,9 @@ fn a_refusal_is_short_whatever_it_quotes() {
 fn a_refusal_is_one_line() {
     assert!(!refusal("{\"c\\u0000\\n\": {\"orgId\": \"1\"}}").contains(char::is_control));
 }
+
+#[test]
+fn an_array_is_no_entry() {
+    let refusal = refusal(r#"{"c-1": ["111", "222", ""]}"#);
+    assert!(refusal.contains("invalid type: sequence"), "{refusal}");
+}
