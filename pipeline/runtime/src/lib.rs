@@ -9,6 +9,7 @@
 //! follow.
 
 mod batch;
+mod dead_letter;
 mod decode;
 mod error;
 mod inputs;
