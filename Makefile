@@ -11,8 +11,10 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/rollcall/target
 CARGO := cargo
 CRATE_FLAGS := --release --locked --workspace
 ARGS ?=
+TARGET ?=
+SECONDS ?= 60
 
-.PHONY: help setup build run test check fmt clippy tidy doc
+.PHONY: help setup build run test check fuzz fmt clippy tidy doc
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -35,6 +37,10 @@ test: setup ## everything the gate tests: unit tests, suites, tidy
 	$(CARGO) test $(CRATE_FLAGS) --no-fail-fast
 
 check: setup fmt clippy tidy doc ## formatting, lints, tidy rules and documentation; no warnings
+
+# Beside the gate, which replays what it found.
+fuzz: setup ## any bytes against a decoder: TARGET=dialect_draft SECONDS=60
+	@tests/fuzz/run "$(TARGET)" "$(SECONDS)" $(ARGS)
 
 fmt:
 	$(CARGO) fmt --all --check
