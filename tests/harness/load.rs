@@ -1,5 +1,5 @@
-//! Publishers under load, which know what was acknowledged to them: rumqttc, one connection each, many
-//! publishes in flight, no second try.
+//! Publishers under load, which know what was acknowledged to them: rumqttc, one connection each,
+//! many publishes in flight, no second try.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -75,8 +75,8 @@ impl Load {
             .clone()
     }
 
-    /// Lets the publishers wait for their last PUBACKs and leave; gives the ids of the messages that
-    /// were acknowledged.
+    /// Lets the publishers wait for their last PUBACKs and leave; gives the ids of the messages
+    /// that were acknowledged.
     pub fn end(self) -> anyhow::Result<BTreeSet<String>> {
         self.shared.is_ending.store(true, Ordering::Relaxed);
         self.gone()
@@ -209,8 +209,8 @@ fn lives(name: &str, turn: usize, id: &str) -> (String, String) {
     }
 }
 
-/// A device's turn: it comes, and says what it is called now: the message's id. So its row names the
-/// last message that counted.
+/// A device's turn: it comes, and says what it is called now: the message's id. So its row names
+/// the last message that counted.
 pub fn onlines(name: &str, turn: usize, id: &str) -> (String, String) {
     let client = device_name(name, turn % DEVICES);
     let payload = payload::handshake(id).replace("ic-rhel8-dev-thelio", id);

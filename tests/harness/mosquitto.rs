@@ -1,9 +1,10 @@
 //! Mosquitto as a child process on a free port: killed, paused and restarted, always by its process
 //! id. A service that the Debian package may have started is not touched.
 //!
-//! Its memory is on disk only after a SIGTERM (and every half hour): what it has acknowledged and not
-//! delivered when it is killed is lost with it. Its defaults drop messages of a client that is away
-//! (`max_queued_messages` 1,000) and hold a fast one back (`max_inflight_messages` 20); both are off.
+//! Its memory is on disk only after a SIGTERM (and every half hour): what it has acknowledged and
+//! not delivered when it is killed is lost with it. Its defaults drop messages of a client that is
+//! away (`max_queued_messages` 1,000) and hold a fast one back (`max_inflight_messages` 20); both
+//! are off.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -29,8 +30,8 @@ impl Mosquitto {
         Self::start_with(|_| Ok("allow_anonymous true\n".to_owned()))
     }
 
-    /// Starts one whose configuration ends with the lines that `more` gives; it is handed the folder
-    /// that files may be put into.
+    /// Starts one whose configuration ends with the lines that `more` gives; it is handed the
+    /// folder that files may be put into.
     pub fn start_with(more: impl FnOnce(&Path) -> anyhow::Result<String>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("mosquitto-").tempdir()?;
         // Free now; nobody else asks for one by number.

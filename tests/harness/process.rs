@@ -1,5 +1,5 @@
-//! `rollcall dev` and `rollcall run` as a child process: started on free ports in a temporary folder, killed,
-//! restarted.
+//! `rollcall dev` and `rollcall run` as a child process: started on free ports in a temporary
+//! folder, killed, restarted.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -108,8 +108,9 @@ impl Dev {
         self.start_by(command()?)
     }
 
-    /// Starts `rollcall run` on the data folder, on free ports, and waits until it is ready, connected
-    /// to its broker included. `mqtt` are lines of `[mqtt]`, with the url; each of `roles` is named.
+    /// Starts `rollcall run` on the data folder, on free ports, and waits until it is ready,
+    /// connected to its broker included. `mqtt` are lines of `[mqtt]`, with the url; each of
+    /// `roles` is named.
     pub fn run(&self, mqtt: &str, roles: &[&str]) -> anyhow::Result<Rollcall> {
         let rollcall = self.start_run(mqtt, roles)?;
         rollcall.wait_until_ready()?;
@@ -199,8 +200,8 @@ pub struct Rollcall {
 }
 
 impl Rollcall {
-    /// Starts `command` and waits for its addresses. A process without an API says no address of it,
-    /// and gets that of its ops port here.
+    /// Starts `command` and waits for its addresses. A process without an API says no address of
+    /// it, and gets that of its ops port here.
     fn spawn(mut command: Command) -> anyhow::Result<Self> {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().context("start rollcall")?;

@@ -271,8 +271,8 @@ fn tls_trusts_the_authority_that_is_named_and_no_other() {
     let mut mosquitto = Mosquitto::start_with(|folder| {
         for name in ["authority", "stranger"] {
             openssl(&format!(
-                "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out \
-                 {name}.pem"
+                "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key \
+                 -out {name}.pem"
             ), folder)?;
         }
         std::fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1")?;

@@ -1,5 +1,5 @@
-//! How long to wait before the next attempt: full jitter, from the first one on, so that a fleet that
-//! lost its broker does not come back in one moment.
+//! How long to wait before the next attempt: full jitter, from the first one on, so that a fleet
+//! that lost its broker does not come back in one moment.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Packets to bytes and back, for both versions of MQTT; no IO.
 //!
-//! Publishes, CONNECT, SUBSCRIBE and CONNACK's properties go through rumqttc's packets (`v4`, `v5`).
-//! The small packets are read and written here, so that a reason code that rumqttc does not know comes
-//! through as its number.
+//! Publishes, CONNECT, SUBSCRIBE and CONNACK's properties go through rumqttc's packets (`v4`,
+//! `v5`). The small packets are read and written here, so that a reason code that rumqttc does not
+//! know comes through as its number.
 
 mod frame;
 mod v4;
@@ -15,8 +15,8 @@ use crate::packet::{Incoming, Outgoing};
 use frame::{Cut, Header};
 
 /// Largest packet that is held in memory, bytes, as the embedded broker has it: far above the 1 MiB
-/// that a payload may have, so that an oversized publish can be told by its hash. Of a larger publish
-/// only the beginning is kept.
+/// that a payload may have, so that an oversized publish can be told by its hash. Of a larger
+/// publish only the beginning is kept.
 pub const PACKET_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 const _: () = assert!(PACKET_BYTES_MAX > frame::HEAD_BYTES);

@@ -116,8 +116,8 @@ impl Connection {
         self.output.len() < OUTPUT_BYTES_MAX
     }
 
-    /// Moves bytes: waits until some have come (if `reads`) or gone (if there are any). Nothing is lost
-    /// when the future is dropped.
+    /// Moves bytes: waits until some have come (if `reads`) or gone (if there are any). Nothing is
+    /// lost when the future is dropped.
     pub(crate) async fn transfer(&mut self, reads: bool) -> Result<(), Broken> {
         if self.output.is_empty() && !reads {
             return std::future::pending().await;
@@ -138,8 +138,8 @@ impl Connection {
         }
     }
 
-    /// To be called every second or so: pings, and gives up on a broker that neither takes bytes nor
-    /// sends any. `reads` says whether bytes were waited for.
+    /// To be called every second or so: pings, and gives up on a broker that neither takes bytes
+    /// nor sends any. `reads` says whether bytes were waited for.
     pub(crate) fn watch(&mut self, reads: bool) -> Result<(), Broken> {
         let now = Instant::now();
         if self.keep_alive.is_zero() {

@@ -1,4 +1,5 @@
-//! What users of a session hold: publishes with the right to acknowledge them, and a way to publish.
+//! What users of a session hold: publishes with the right to acknowledge them, and a way to
+//! publish.
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -63,8 +64,8 @@ impl Drop for Delivery {
 pub struct Inbound(pub(crate) mpsc::UnboundedReceiver<Delivery>);
 
 impl Inbound {
-    /// Waits for deliveries and puts at most `limit` of them into `into`. Gives how many; 0 when the
-    /// driver has ended. Nothing is lost when the future is dropped.
+    /// Waits for deliveries and puts at most `limit` of them into `into`. Gives how many; 0 when
+    /// the driver has ended. Nothing is lost when the future is dropped.
     pub async fn recv_many(&mut self, into: &mut Vec<Delivery>, limit: usize) -> usize {
         self.0.recv_many(into, limit).await
     }

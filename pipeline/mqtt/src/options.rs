@@ -8,8 +8,9 @@ use crate::endpoint::Endpoint;
 /// Bytes of publishes that may wait for their acknowledgement, unless the first alone has more.
 pub const IN_FLIGHT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// How long an MQTT 5 broker is asked to keep the session while the client is away, seconds: a week,
-/// so that a long weekend costs nothing. (MQTT 3.1.1 has no such limit; the broker's settings decide.)
+/// How long an MQTT 5 broker is asked to keep the session while the client is away, seconds: a
+/// week, so that a long weekend costs nothing. (MQTT 3.1.1 has no such limit; the broker's settings
+/// decide.)
 pub const SESSION_EXPIRY_S: u32 = 7 * 24 * 60 * 60;
 
 /// Which MQTT is spoken.
@@ -67,8 +68,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// Options with everything else at its default: MQTT 5, no credentials, no filters, 1024 publishes
-    /// in flight, keep alive 30 s.
+    /// Options with everything else at its default: MQTT 5, no credentials, no filters, 1024
+    /// publishes in flight, keep alive 30 s.
     pub fn new(name: &'static str, endpoint: Endpoint, client_id: impl Into<String>) -> Self {
         Self {
             name,

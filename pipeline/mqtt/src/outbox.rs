@@ -96,7 +96,8 @@ impl<W> Outbox<W> {
         })
     }
 
-    /// The broker has answered. Gives who waits for that; `None` for an answer that nobody asked for.
+    /// The broker has answered. Gives who waits for that; `None` for an answer that nobody asked
+    /// for.
     pub(crate) fn answered(&mut self, id: u16) -> Option<W> {
         // Brokers answer in order, so the first is the one.
         let index = self

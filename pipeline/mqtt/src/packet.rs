@@ -17,7 +17,8 @@ pub struct Publish {
     pub retain: bool,
     /// MQTT DUP: it was sent before.
     pub dup: bool,
-    /// MQTT 5 user properties, in order; none of a publish whose properties are too large to be held.
+    /// MQTT 5 user properties, in order; none of a publish whose properties are too large to be
+    /// held.
     pub user_properties: Vec<(String, String)>,
 }
 

@@ -62,8 +62,8 @@ pub struct Driver {
     status: watch::Sender<Status>,
 }
 
-/// A session with the broker that `options` names. Nothing happens before [`Driver::run`]. A session
-/// without filters acknowledges whatever comes, and hands nothing out.
+/// A session with the broker that `options` names. Nothing happens before [`Driver::run`]. A
+/// session without filters acknowledges whatever comes, and hands nothing out.
 pub fn client(options: Options) -> (Driver, Inbound, Publisher) {
     // Unbounded, but never longer than the window.
     let (deliveries, inbound) = mpsc::unbounded_channel();
@@ -157,9 +157,9 @@ impl Driver {
             .connected(connack.receive_maximum, connack.session_present);
         self.packet_bytes_max = connack.packet_bytes_max as usize;
         self.subscribing = None;
-        // MQTT 5 can ask for retained messages of new subscriptions only, so it costs nothing to say
-        // every time what is wanted. MQTT 3.1.1 sends them all again: there it is said when the session
-        // is new, and once a process, for its filters may have changed since the last.
+        // MQTT 5 can ask for retained messages of new subscriptions only, so it costs nothing to
+        // say every time what is wanted. MQTT 3.1.1 sends them all again: there it is said when the
+        // session is new, and once a process, for its filters may have changed since the last.
         let is_asked = self.options.version == Version::V5 || is_new || is_first;
         if is_asked && !self.options.filters.is_empty() {
             let id = self.outbox.free_id();

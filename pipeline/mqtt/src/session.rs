@@ -84,9 +84,9 @@ impl Session {
         self.has_refused = false;
     }
 
-    /// Whether another publish may be taken: not behind a refused one, which ends the connection. Those
-    /// of former connections count while they are unsettled, so that a broker that comes and goes
-    /// cannot fill the memory.
+    /// Whether another publish may be taken: not behind a refused one, which ends the connection.
+    /// Those of former connections count while they are unsettled, so that a broker that comes and
+    /// goes cannot fill the memory.
     pub(crate) fn has_room(&self) -> bool {
         if self.has_refused {
             return false;

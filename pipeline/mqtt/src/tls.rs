@@ -28,7 +28,8 @@ impl Connector {
                     added.map_err(|error| unusable(path, "ca_file", error))?;
                 }
             }
-            // What cannot be read there is the system's affair; too few roots show in the handshake.
+            // What cannot be read there is the system's affair; too few roots show in the
+            // handshake.
             None => {
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             }

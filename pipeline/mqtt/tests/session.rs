@@ -204,8 +204,8 @@ fn a_lost_session_is_subscribed_anew_and_counted() {
         let fake = Fake::start(version).await;
         let mut running = start(fake.options());
         for (session_present, session) in [(false, 0), (true, 0), (false, 1), (false, 2)] {
-            // A missing SUBSCRIBE would be waited for in vain, and one too many would be read as the
-            // PUBACK.
+            // A missing SUBSCRIBE would be waited for in vain, and one too many would be read as
+            // the PUBACK.
             let mut peer = fake.welcome(session_present).await;
             peer.publish(1, 1, b"x").await;
             let delivery = running.next().await;

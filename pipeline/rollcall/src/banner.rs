@@ -1,4 +1,5 @@
-//! What `rollcall dev` and `rollcall run` say when they are up: where everything listens, and what to try next.
+//! What `rollcall dev` and `rollcall run` say when they are up: where everything listens, and what
+//! to try next.
 
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

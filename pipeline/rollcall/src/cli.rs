@@ -112,8 +112,9 @@ The least it needs, as node.toml:
   [tenant]
   file = \"/etc/rollcall/tenants.json\"
 
-The log is embedded: one process owns the data folder, so all roles that are wanted are named for one \
-process. Bridge alone takes in what comes, for a later start to fold; api alone answers from what is there.
+The log is embedded: one process owns the data folder, so name all roles that you want for one \
+process. Bridge alone takes in what comes, for a later start to fold; api alone answers from \
+what is there.
 
 Example: rollcall run --config node.toml";
 

@@ -1,5 +1,5 @@
-//! What stands between devices and the log: the embedded broker with the bridge in its publish hook,
-//! or the bridge as a client of somebody else's broker.
+//! What stands between devices and the log: the embedded broker with the bridge in its publish
+//! hook, or the bridge as a client of somebody else's broker.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -64,8 +64,8 @@ impl Edge {
 }
 
 impl Wiring {
-    /// Both ways between devices and the log: what lets them in, and what sends to them, in the order
-    /// in which it is stopped.
+    /// Both ways between devices and the log: what lets them in, and what sends to them, in the
+    /// order in which it is stopped.
     pub(crate) async fn reach(
         &self,
         config: &Config,

@@ -44,8 +44,8 @@ impl Plan {
         }
     }
 
-    /// The parts that were named, or all of them, at somebody else's broker. Gives why not, when they
-    /// cannot work alone: one process owns the embedded log, so nobody else could do the rest.
+    /// The parts that were named, or all of them, at somebody else's broker. Gives why not, when
+    /// they cannot work alone: one process owns the embedded log, so nobody else could do the rest.
     pub(crate) fn run(named: &[Part]) -> Result<Self, String> {
         let mut plan = Self::dev();
         plan.broker = BrokerKind::Outside;

@@ -52,8 +52,8 @@ pub(crate) struct Wiring {
 }
 
 impl System {
-    /// Starts the roles of `plan`; on an error nothing is left running. `tenants` is what the resolver
-    /// asks, if there is to be one.
+    /// Starts the roles of `plan`; on an error nothing is left running. `tenants` is what the
+    /// resolver asks, if there is to be one.
     pub(crate) async fn start(
         config: &Config,
         data_dir: &Path,

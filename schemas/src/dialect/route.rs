@@ -84,8 +84,8 @@ impl Default for Prefixes {
 }
 
 impl Prefixes {
-    /// The topic filters that bring everything devices publish, and nothing that is published to them:
-    /// what a filter matches is what [`route`] finds a log for.
+    /// The topic filters that bring everything devices publish, and nothing that is published to
+    /// them: what a filter matches is what [`route`] finds a log for.
     pub fn filters(&self) -> Vec<String> {
         let Self { rhc, draft } = self;
         vec![

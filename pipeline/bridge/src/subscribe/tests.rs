@@ -1,5 +1,5 @@
-//! Between a broker that does what it is told and a log that does: a PUBACK waits for its record, and
-//! a publish that the log refuses comes again.
+//! Between a broker that does what it is told and a log that does: a PUBACK waits for its record,
+//! and a publish that the log refuses comes again.
 
 #[path = "../../../mqtt/tests/common/mod.rs"]
 mod common;

@@ -65,8 +65,8 @@ impl Header {
         self.bytes + self.remaining
     }
 
-    /// Makes a small publish of an oversized one, of which `head` is the beginning. Properties that do
-    /// not fit are left out.
+    /// Makes a small publish of an oversized one, of which `head` is the beginning. Properties that
+    /// do not fit are left out.
     pub(super) fn cut(&self, head: &[u8], version: Version) -> Result<Cut, Malformed> {
         let short = || Malformed::new("a PUBLISH that ends in its own header");
         let topic_bytes = head.get(self.bytes..self.bytes + 2).ok_or_else(short)?;
@@ -104,8 +104,8 @@ impl Header {
     }
 }
 
-/// Reads a variable byte integer (MQTT 5, section 1.5.5): value and bytes; `None` when more bytes are
-/// needed.
+/// Reads a variable byte integer (MQTT 5, section 1.5.5): value and bytes; `None` when more bytes
+/// are needed.
 pub(super) fn variable(bytes: &[u8]) -> Result<Option<(usize, usize)>, Malformed> {
     let mut value = 0;
     for (index, byte) in bytes.iter().take(4).enumerate() {

@@ -55,8 +55,8 @@ pub(super) fn connack(packet: Bytes, body: &mut Bytes) -> Result<ConnAck, Malfor
     Ok(connack)
 }
 
-/// No maximum packet size is asked for: what a broker leaves out because of it is acknowledged to its
-/// publisher and seen by nobody, while whatever comes here leaves a dead letter.
+/// No maximum packet size is asked for: what a broker leaves out because of it is acknowledged to
+/// its publisher and seen by nobody, while whatever comes here leaves a dead letter.
 pub(super) fn connect(options: &Options, login: Option<(String, String)>, buffer: &mut BytesMut) {
     let properties = ConnectProperties {
         session_expiry_interval: Some(SESSION_EXPIRY_S),

@@ -1,5 +1,5 @@
-//! Acknowledgements leave in the order of receipt, on the connection that brought their publish, and
-//! never for a publish that nobody took.
+//! Acknowledgements leave in the order of receipt, on the connection that brought their publish,
+//! and never for a publish that nobody took.
 
 use proptest::prelude::*;
 

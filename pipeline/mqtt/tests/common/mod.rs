@@ -1,5 +1,5 @@
-//! A broker that does what a test tells it to, packet by packet, in raw bytes: no code of the crate,
-//! and none of rumqttc's, is on both ends of the wire. The bridge's tests use it too.
+//! A broker that does what a test tells it to, packet by packet, in raw bytes: no code of the
+//! crate, and none of rumqttc's, is on both ends of the wire. The bridge's tests use it too.
 
 #![allow(dead_code, reason = "each of its users needs another part")]
 

@@ -27,8 +27,8 @@ pub(super) struct Node<'a> {
 }
 
 impl Node<'_> {
-    /// Runs until SIGINT or SIGTERM, or until a role fails. Prints what `banner` makes of the running
-    /// system.
+    /// Runs until SIGINT or SIGTERM, or until a role fails. Prints what `banner` makes of the
+    /// running system.
     pub(super) fn run(self, banner: impl FnOnce(&System) -> String) -> Outcome {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKER_THREADS_MIN.max(self.config.log.partitions as usize + 4))

@@ -42,8 +42,8 @@ pub(crate) fn run(args: &Run) -> Outcome {
     node.run(|system| banner::run(&system.addresses, &config, &plan))
 }
 
-/// Refuses a configuration that lacks what these roles need: `rollcall dev` does without, but nobody
-/// wants to lose a fleet's history with a temporary folder. Gives the data folder.
+/// Refuses a configuration that lacks what these roles need: `rollcall dev` does without, but
+/// nobody wants to lose a fleet's history with a temporary folder. Gives the data folder.
 fn complete<'a>(config: &'a Config, plan: &Plan) -> Result<&'a Path, Failure> {
     let data_dir: &PathBuf = &config.process.data_dir;
     let missing = |text: &str| Err(Failure::Usage(text.to_owned()));
@@ -54,16 +54,16 @@ fn complete<'a>(config: &'a Config, plan: &Plan) -> Result<&'a Path, Failure> {
     }
     if plan.needs_url() && config.mqtt.url.is_empty() {
         return missing(
-            "[mqtt] url is not set: give the broker, such as \"mqtt://127.0.0.1:1883\"; without one, \
-             `rollcall dev` brings its own, and --role process --role api need none",
+            "[mqtt] url is not set: give the broker, such as \"mqtt://127.0.0.1:1883\"; without \
+             one, `rollcall dev` brings its own, and --role process --role api need none",
         );
     }
     if plan.has(Part::Resolve)
         && let Err(error) = config.tenant.check()
     {
         return missing(&format!(
-            "{error}: {{\"client id\": {{\"accountId\": \"…\", \"orgId\": \"…\"}}}}; a file with {{}} \
-             leaves every client tenantless"
+            "{error}: {{\"client id\": {{\"accountId\": \"…\", \"orgId\": \"…\"}}}}; a file with \
+             {{}} leaves every client tenantless"
         ));
     }
     Ok(data_dir)

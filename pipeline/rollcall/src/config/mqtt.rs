@@ -1,5 +1,5 @@
-//! `[mqtt]`: where the embedded broker listens (`rollcall dev`), and whose client this is (`rollcall
-//! run`).
+//! `[mqtt]`: where the embedded broker listens (`rollcall dev`), and whose client this is
+//! (`rollcall run`).
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -95,7 +95,8 @@ impl MqttConfig {
         read.map_err(|error| Invalid(format!("[mqtt] url: {error}")))
     }
 
-    /// A session with the outside broker: who it is in metrics, its client id, what it subscribes to.
+    /// A session with the outside broker: who it is in metrics, its client id, what it subscribes
+    /// to.
     pub(crate) fn session(
         &self,
         name: &'static str,
