@@ -109,10 +109,20 @@ fn last_of_each(ids: &BTreeSet<String>) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_and_nothing_counts_twice() {
+fn nothing_acknowledged_is_lost_and_nothing_counts_twice_in_mqtt_5() {
+    check("version = 5\n");
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_counts_twice_in_mqtt_3() {
+    check("version = 4\n");
+}
+
+fn check(version: &str) {
     let mut mosquitto = Mosquitto::start().unwrap();
     let node = Dev::with_tenants("", &tenants()).unwrap();
-    let mut rollcall = node.run(&mosquitto.url(), &[]).unwrap();
+    let mqtt = mosquitto.url() + version;
+    let mut rollcall = node.run(&mqtt, &[]).unwrap();
     let mut acknowledged = BTreeSet::new();
 
     // Restarted: what it has not delivered is on its disk.
@@ -139,7 +149,7 @@ fn nothing_acknowledged_is_lost_and_nothing_counts_twice() {
     let load = start_load(&mosquitto, 2);
     rollcall.kill().unwrap();
     wait_for_pubacks(&load, 2 * ENOUGH);
-    rollcall = node.run(&mosquitto.url(), &[]).unwrap();
+    rollcall = node.run(&mqtt, &[]).unwrap();
     acknowledged.extend(load.end().unwrap());
 
     // Killed: its memory is lost, so what it may not lose is what has left it.
