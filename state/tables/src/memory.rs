@@ -13,6 +13,10 @@ use crate::change::{Change, Due, RowIndex, Table};
 use crate::meta::Meta;
 use crate::{Error, Tables};
 
+mod view;
+
+pub use view::SharedTables;
+
 #[cfg(test)]
 mod tests;
 
@@ -148,7 +152,18 @@ impl Tables for MemoryTables {
     }
 
     fn due(&self, until: Millis, limit: usize) -> Result<Vec<Due>, Error> {
-        let due = self.due.iter().take_while(|due| due.due_at <= until);
+        self.due_after(None, until, limit)
+    }
+
+    fn due_after(
+        &self,
+        after: Option<&Due>,
+        until: Millis,
+        limit: usize,
+    ) -> Result<Vec<Due>, Error> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let due = self.due.range((from, Bound::Unbounded));
+        let due = due.take_while(|due| due.due_at <= until);
         Ok(due.take(limit).cloned().collect())
     }
 

@@ -74,7 +74,7 @@ async fn serve(config: &Config) -> Outcome {
         _ = terminate.recv() => None,
         error = system.failed() => Some(error),
     };
-    eprintln!("rollcall is stopping: devices first, then batches, then the disk.");
+    print::error("rollcall is stopping: devices first, then batches, then the disk.");
     let stopped = system.stop().await;
     match failure {
         Some(error) => Err(error.into()),

@@ -45,6 +45,22 @@ fn old_disk_replays_the_tail_only() {
 }
 
 #[test]
+fn restored_tables_say_which_batch_they_are_of() {
+    let (world, half_way, live) = history();
+    let expected = live.tables().meta().unwrap();
+    for tables in [MemoryTables::default(), half_way] {
+        let (restored, report) = world.open(tables);
+        assert_eq!(restored.tables().meta().unwrap(), expected);
+        assert!(report.is_verified);
+    }
+    let (_, report) = World::new().open(MemoryTables::default());
+    assert!(
+        !report.is_verified,
+        "a new partition has nothing to compare with"
+    );
+}
+
+#[test]
 fn restart_folds_nothing_twice() {
     let (world, _, live) = history();
     let events = world.events();

@@ -10,6 +10,21 @@ fn memory_tables_conform() {
     conformance::check(|| Box::new(MemoryTables::new()));
 }
 
+fn shared() -> conformance::Pair {
+    let tables = SharedTables::new(MemoryTables::new());
+    (Box::new(tables.clone()), Box::new(tables))
+}
+
+#[test]
+fn views_of_memory_tables_conform() {
+    conformance::check_views(shared);
+}
+
+#[test]
+fn shared_tables_conform() {
+    conformance::check(|| Box::new(SharedTables::default()));
+}
+
 #[test]
 fn the_reference_keeps_index_entries_per_table() {
     let mut naive = conformance::Naive::default();
@@ -93,5 +108,12 @@ proptest! {
         script in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         conformance::check_random(Box::new(MemoryTables::new()), &script, |tables, _| tables);
+    }
+
+    #[test]
+    fn any_batches_give_views_of_the_reference(
+        script in prop::collection::vec(any::<u8>(), 0..60),
+    ) {
+        conformance::check_views_random(shared(), &script);
     }
 }
