@@ -4,14 +4,14 @@
 use crate::config::Options;
 use crate::dice::Dice;
 
-/// Fractional steps of four sequences that fill the unit cube evenly together, so that 50 devices
-/// have the shares of 10,000, and the shares do not follow each other (Roberts 2018, R4: powers of
-/// 1 / 1.1673039782614187).
+/// Steps of four sequences that each fill 0 to 1 evenly (multiples of irrational numbers: the golden
+/// ratio and three square roots), so that 50 devices have the shares of 10,000; no two of them
+/// follow each other.
 const STEPS: [f64; 4] = [
-    0.856_674_883_854_502_9,
-    0.733_891_856_627_126,
-    0.628_706_721_037_808_6,
-    0.538_597_257_223_61,
+    0.414_213_562_373_095_1,
+    0.618_033_988_749_894_9,
+    0.732_050_807_568_877_2,
+    0.645_751_311_064_590_6,
 ];
 
 /// Share of `draft` devices that are proxies.
