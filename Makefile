@@ -12,7 +12,7 @@ CARGO := cargo
 CRATE_FLAGS := --release --locked --workspace
 ARGS ?=
 
-.PHONY: help setup build run test check fmt clippy tidy doc
+.PHONY: help setup build run test sim mutants check fmt clippy tidy doc
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -33,6 +33,13 @@ run: build ## build, then `rollcall dev`; more flags with ARGS="--data-dir D"
 test: setup ## everything the gate tests: unit tests, suites, tidy
 	$(CARGO) build $(CRATE_FLAGS) --bins --tests
 	$(CARGO) test $(CRATE_FLAGS) --no-fail-fast
+
+# SEEDS, FIRST_SEED and SEED are read from the environment too; SEED tells the story of one run.
+sim: build ## run the simulator: `make sim SEEDS=100000`, `make sim SEED=42`
+	@$(foreach name,SEEDS FIRST_SEED SEED,$(if $($(name)),$(name)='$($(name))')) "$(CARGO_TARGET_DIR)/release/rollcall-sim"
+
+mutants: setup ## are wrong rules found? docs/testing.md, "Mutation check"
+	tests/mutate
 
 check: setup fmt clippy tidy doc ## formatting, lints, tidy rules and documentation; no warnings
 

@@ -1,4 +1,5 @@
-//! HTTP as the suites need it: GET with headers, status and body, on a runtime of its own per call.
+//! HTTP as the suites need it: GET and POST with headers, status and body, on a runtime of its own
+//! per call.
 
 use std::time::Duration;
 
@@ -31,6 +32,21 @@ impl Reply {
 
 /// GET `url` with `headers`. Errors: when there is no reply at all within 20 s.
 pub fn get(url: &str, headers: &[(&str, &str)]) -> anyhow::Result<Reply> {
+    ask(url, headers, |client| client.get(url))
+}
+
+/// POST `body` to `url` with `headers`. Errors: as [`get`].
+pub fn post(url: &str, headers: &[(&str, &str)], body: &str) -> anyhow::Result<Reply> {
+    ask(url, headers, |client| {
+        client.post(url).body(body.to_owned())
+    })
+}
+
+fn ask(
+    url: &str,
+    headers: &[(&str, &str)],
+    request: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder,
+) -> anyhow::Result<Reply> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -40,10 +56,10 @@ pub fn get(url: &str, headers: &[(&str, &str)]) -> anyhow::Result<Reply> {
             .build()?;
         let request = headers
             .iter()
-            .fold(client.get(url), |request, (name, value)| {
+            .fold(request(&client), |request, (name, value)| {
                 request.header(*name, *value)
             });
-        let response = request.send().await.with_context(|| format!("get {url}"))?;
+        let response = request.send().await.with_context(|| format!("ask {url}"))?;
         let status = response.status().as_u16();
         let body = response
             .text()

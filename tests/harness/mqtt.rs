@@ -114,7 +114,10 @@ pub struct Will<'a> {
 }
 
 /// A connected device that listens on its `out` topic until it is cut off.
-pub struct Device(Child);
+pub struct Device {
+    child: Child,
+    said: Lines,
+}
 
 impl Device {
     /// Connects as MQTT client `id` with a will, and waits until its subscription brings it a
@@ -131,21 +134,30 @@ impl Device {
         command.args(["-i", id, "-q", "1", "-t", &topic]);
         command.args(["--will-topic", will.topic, "--will-payload", will.payload]);
         command.args(["--will-qos", "1", "--will-retain"]);
-        let mut device = Self(spawn(&mut command)?);
-        let said = Lines::default();
-        said.collect(device.0.stdout.take().context("the client's output")?);
-        said.collect(device.0.stderr.take().context("the client's errors")?);
-        eventually(&format!("the subscription of {id} to {topic}"), || {
-            Ok(said.find(|line| (line == "hello").then_some(())))
-        })
-        .with_context(|| format!("mosquitto_sub said:\n{}", said.tail()))?;
+        let mut device = Self {
+            child: spawn(&mut command)?,
+            said: Lines::default(),
+        };
+        let (out, err) = (device.child.stdout.take(), device.child.stderr.take());
+        device.said.collect(out.context("the client's output")?);
+        device.said.collect(err.context("the client's errors")?);
+        device.heard("hello")?;
         Ok(device)
+    }
+
+    /// The first line that it has been sent, or will be, and that holds `text`.
+    pub fn heard(&self, text: &str) -> anyhow::Result<String> {
+        eventually(&format!("a message with {text}"), || {
+            let found = |line: &String| line.contains(text).then(|| line.clone());
+            Ok(self.said.find(found))
+        })
+        .with_context(|| format!("mosquitto_sub said:\n{}", self.said.tail()))
     }
 
     /// Takes the device away without a DISCONNECT, as a power cut does.
     pub fn cut(mut self) -> anyhow::Result<()> {
-        self.0.kill()?;
-        self.0.wait()?;
+        self.child.kill()?;
+        self.child.wait()?;
         Ok(())
     }
 }
@@ -153,7 +165,7 @@ impl Device {
 impl Drop for Device {
     fn drop(&mut self) {
         // It may be gone already: then there is nothing left to do.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

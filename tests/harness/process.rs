@@ -43,14 +43,18 @@ pub fn run_with(args: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Out
 }
 
 fn command() -> anyhow::Result<Command> {
-    let mut command = Command::new(binary()?);
+    Ok(without_settings(Command::new(binary()?)))
+}
+
+/// `command` with nothing on its standard input and no `ROLLCALL_` variable around.
+fn without_settings(mut command: Command) -> Command {
     command.stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("ROLLCALL_") {
             command.env_remove(&name);
         }
     }
-    Ok(command)
+    command
 }
 
 /// A folder, a configuration and a tenant file for `rollcall dev`; outlives the processes started
@@ -101,9 +105,28 @@ impl Dev {
 
     /// Starts `rollcall dev` on the data folder, on free ports, and waits until it is ready.
     pub fn start(&self) -> anyhow::Result<Rollcall> {
+        self.start_with(&[])
+    }
+
+    /// The same with more arguments behind all others.
+    pub fn start_with(&self, args: &[&str]) -> anyhow::Result<Rollcall> {
+        self.start_by(command()?, args)
+    }
+
+    /// The same, ready for [`Rollcall::limit_files`]: what is written beyond the limit fails, where
+    /// else a signal would end the process. Its standard error goes to the file `errors`, if there
+    /// is one, and then is no part of [`Rollcall::tail`].
+    pub fn start_limitable(&self, errors: Option<&Path>) -> anyhow::Result<Rollcall> {
+        let mut shell = without_settings(Command::new("bash"));
+        shell.args(["-c", "trap '' XFSZ; exec 2>>\"$0\" \"$@\""]);
+        shell.arg(errors.unwrap_or(Path::new("/dev/stderr")));
+        shell.arg(binary()?);
+        self.start_by(shell, &[])
+    }
+
+    fn start_by(&self, mut command: Command, args: &[&str]) -> anyhow::Result<Rollcall> {
         let config = self.folder.path().join("rollcall.toml");
         fs::write(&config, &self.config)?;
-        let mut command = command()?;
         command
             .arg("dev")
             .arg("--data-dir")
@@ -118,6 +141,7 @@ impl Dev {
             "--ops",
             "127.0.0.1:0",
         ]);
+        command.args(args);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().context("start rollcall dev")?;
         let said = Lines::default();
@@ -179,8 +203,41 @@ impl Rollcall {
             .args(["-c", "kill -TERM \"$1\"", "sh", &id])
             .status()?;
         anyhow::ensure!(sent.success(), "cannot signal process {id}");
+        self.wait_for_end()
+    }
+
+    /// Waits for the process to end by itself. Errors: when it has not by the deadline.
+    pub fn wait_for_end(&mut self) -> anyhow::Result<ExitStatus> {
         eventually("the end of the process", || Ok(self.child.0.try_wait()?))
             .with_context(|| format!("rollcall dev said:\n{}", self.said.tail()))
+    }
+
+    /// A disk that is full, without a disk: from now on no file of the process gets longer than
+    /// `bytes`; `None` lifts the limit. Asks for [`Dev::start_limitable`].
+    pub fn limit_files(&self, bytes: Option<u64>) -> anyhow::Result<()> {
+        let bytes = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let process = self.child.0.id().to_string();
+        let status = Command::new("prlimit")
+            .args(["--pid", &process, &format!("--fsize={bytes}:")])
+            .status()
+            .context("run prlimit; install it: apt-get install -y util-linux")?;
+        anyhow::ensure!(status.success(), "prlimit cannot set {bytes}");
+        Ok(())
+    }
+
+    /// The processes that it has started and that run now, by id.
+    pub fn children(&self) -> anyhow::Result<Vec<u32>> {
+        let parent = self.child.0.id().to_string();
+        let output = Command::new("ps")
+            .args(["-o", "pid=,stat=", "--ppid", &parent])
+            .output()
+            .context("run ps; install it: apt-get install -y procps")?;
+        Ok(running(&String::from_utf8(output.stdout)?))
+    }
+
+    /// What `pick` makes of the first line that the process has printed and it wants.
+    pub fn said<T>(&self, pick: impl FnMut(&String) -> Option<T>) -> Option<T> {
+        self.said.find(pick)
     }
 
     /// What the process has printed last, for messages.
@@ -201,6 +258,25 @@ impl Rollcall {
         })
         .with_context(|| format!("rollcall dev said:\n{}", self.said.tail()))
     }
+}
+
+/// Whether process `id` runs; one that has ended and that nobody has asked about does not.
+pub fn is_running(id: u32) -> anyhow::Result<bool> {
+    let output = Command::new("ps")
+        .args(["-o", "pid=,stat=", "-p", &id.to_string()])
+        .output()
+        .context("run ps; install it: apt-get install -y procps")?;
+    Ok(!running(&String::from_utf8(output.stdout)?).is_empty())
+}
+
+/// The processes in a list of `ps` that have not ended.
+fn running(list: &str) -> Vec<u32> {
+    let words = list.lines().map(|line| line.split_whitespace());
+    let id = |mut words: std::str::SplitWhitespace<'_>| {
+        let (id, state) = (words.next()?, words.next()?);
+        id.parse().ok().filter(|_| !state.starts_with('Z'))
+    };
+    words.filter_map(id).collect()
 }
 
 /// A child that does not outlive its test.

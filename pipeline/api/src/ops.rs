@@ -8,14 +8,16 @@ mod records;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rollcall_log::Log;
 use tokio::sync::watch;
 
+use crate::comparisons::Comparisons;
 use crate::guard::{REQUEST_TIMEOUT, guard};
 use crate::health::Health;
 use crate::replica::Replica;
+use crate::requests::Requests;
 
 /// What the ops port looks at.
 #[derive(Clone)]
@@ -24,8 +26,12 @@ pub struct Ops {
     pub log: Arc<dyn Log>,
     /// Where rows are read.
     pub replica: Replica,
+    /// Where messages to devices are asked for.
+    pub requests: Requests,
     /// How the components are.
     pub health: Health,
+    /// When the tables were last compared with their digests.
+    pub comparisons: Comparisons,
     /// What `/metrics` shows.
     pub prometheus: PrometheusHandle,
     /// Ends streams of records, which would otherwise hold up a shutdown.
@@ -41,6 +47,7 @@ pub fn ops(state: Ops) -> Router {
         .route("/startupz", get(probes::startup))
         .route("/ops/connections", get(connections::list))
         .route("/ops/connections/{id}", get(connections::get))
+        .route("/ops/connections/{id}/message", post(connections::message))
         .route("/ops/topics/{topic}/records", get(records::stream))
         .with_state(state);
     guard(router, REQUEST_TIMEOUT)

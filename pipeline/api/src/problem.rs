@@ -3,6 +3,7 @@
 //! Shape: `{"type": "about:blank", "title": …, "status": …, "detail": …}`; clients of the deployed
 //! API read `title`, `status` and `detail`.
 
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -39,6 +40,21 @@ impl Problem {
     pub(crate) fn starting() -> Self {
         let detail = "the replica has not caught up with the changelog yet; try again in a second";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Starting", detail)
+    }
+
+    /// The body could not be read: too large without saying so, or broken off.
+    pub(crate) fn body(error: &BytesRejection) -> Self {
+        let title = match error.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => "Body too large",
+            _ => "Invalid request",
+        };
+        Self::new(error.status(), title, error.body_text())
+    }
+
+    /// The log takes no more just now.
+    pub(crate) fn busy() -> Self {
+        let detail = "too much is waiting for the disk; try again in a second";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", detail)
     }
 
     /// Our own fault: `error` is for the log, the caller learns that it was not him.

@@ -1,11 +1,12 @@
-//! The read API in the deployed shapes: what one organisation may know of its connections.
+//! The API in the deployed shapes: what one organisation may know of its connections, and send to
+//! them.
 
 use axum::Router;
-use axum::extract::rejection::PathRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use bytes::Bytes;
 use rollcall_model::ConnectionRow;
 use rollcall_schemas::Record;
@@ -18,6 +19,7 @@ use crate::page::{Paged, Window};
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::replica::Replica;
+use crate::requests::Requests;
 use crate::shape::{Connection, Status};
 
 /// Everything is served under this path.
@@ -26,22 +28,30 @@ pub const BASE: &str = "/api/cloud-connector";
 /// Path of the list; it is also what its links begin with.
 const CONNECTIONS: &str = "/api/cloud-connector/v2/connections";
 const CONNECTION_STATUS: &str = "/api/cloud-connector/v2/connections/{id}/status";
+const CONNECTION_MESSAGE: &str = "/api/cloud-connector/v2/connections/{id}/message";
 
 /// The record that a row's session comes from, e.g. `status/0/12`.
 const CAUSE_HEADER: HeaderName = HeaderName::from_static("rollcall-cause");
 
-/// The read API over `replica`. Shows connected rows with a tenant, never others.
-pub fn public(replica: Replica, lookup: Lookup) -> Router {
+/// The API over `replica`; what is to be sent goes to `requests`. Knows connected rows with a
+/// tenant, never others.
+pub fn public(replica: Replica, requests: Requests, lookup: Lookup) -> Router {
     let router = Router::new()
         .route(CONNECTIONS, get(list))
         .route(CONNECTION_STATUS, get(status))
-        .with_state(Public { replica, lookup });
+        .route(CONNECTION_MESSAGE, post(message))
+        .with_state(Public {
+            replica,
+            requests,
+            lookup,
+        });
     guard(router, REQUEST_TIMEOUT)
 }
 
 #[derive(Clone)]
 struct Public {
     replica: Replica,
+    requests: Requests,
     lookup: Lookup,
 }
 
@@ -94,6 +104,31 @@ async fn status(
         .headers_mut()
         .extend(cause.ok().map(|cause| (CAUSE_HEADER, cause)));
     Ok(response)
+}
+
+/// `POST /v2/connections/{id}/message` → `201 {"id"}` once the request is durable.
+///
+/// The table is asked before: a client that the caller does not see, or that is not connected, is
+/// 404. It may be gone by the time of the fold; then the delivery fails with `not_connected`.
+async fn message(
+    State(public): State<Public>,
+    headers: HeaderMap,
+    path: Result<Path<String>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let caller = Caller::of(&headers)?;
+    let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
+    let body = body.map_err(|error| Problem::body(&error))?;
+    let value = public
+        .ready()?
+        .visible(&caller.org_id, public.lookup, id.as_bytes());
+    let Some(value) = value.map_err(|error| Problem::internal(&error))? else {
+        let detail = format!("there is no connection of client `{id}`");
+        return Err(Problem::not_found(detail));
+    };
+    let requester = format!("org {}", caller.org_id);
+    let (requests, row) = (&public.requests, row(&value)?);
+    requests.send(&row, requester, &headers, &body).await
 }
 
 fn row(value: &Bytes) -> Result<ConnectionRow, Problem> {

@@ -2,6 +2,7 @@
 //! routers.
 
 mod identity;
+mod message;
 mod operator;
 mod paging;
 mod probes;

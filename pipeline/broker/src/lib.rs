@@ -7,7 +7,8 @@
 //!
 //! Reading order: `config` and `publish` (the words), `gate` (where rmqtt asks and the hook
 //! answers), `sessions` (order between a will and the client's next connection), `retained` (what
-//! survives kill -9), `shared` (shared subscriptions), `run` (start and shutdown).
+//! survives kill -9), `shared` (shared subscriptions), `send` (the way to the devices), `run`
+//! (start and shutdown).
 //!
 //! Known limits, all rmqtt's: sessions and their queues live in memory and end with the process; a
 //! publish without matching subscribers is acknowledged like any other (no MQTT 5 reason 16); a
@@ -25,6 +26,7 @@ mod metrics;
 mod publish;
 mod retained;
 mod run;
+mod send;
 mod sessions;
 mod shared;
 
@@ -33,3 +35,4 @@ pub use error::Error;
 pub use metrics::describe;
 pub use publish::{BoxFuture, Publish, PublishHook, Verdict};
 pub use run::Broker;
+pub use send::{Sender, Sent};

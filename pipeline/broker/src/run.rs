@@ -19,6 +19,7 @@ use crate::gate::{Gate, GateHandler, HOOKS};
 use crate::limits;
 use crate::publish::PublishHook;
 use crate::retained::{Bounds, RetainAdapter, Retained, now};
+use crate::send::Sender;
 use crate::shared::RoundRobin;
 
 /// Free ports tried when port 0 was asked for and somebody else took the one found.
@@ -32,6 +33,7 @@ pub struct Broker {
     local_addr: SocketAddr,
     gate: Arc<Gate>,
     retained: Arc<Retained>,
+    sender: Sender,
     drain: Duration,
     /// Present until the shutdown.
     runtime: Option<Runtime>,
@@ -61,24 +63,40 @@ impl Broker {
         let local_addr = listener.cfg.laddr;
         let retained = open_retained(&options).await?;
         let gate = Arc::new(Gate::new(hook, options.takeover_wait, options.will_retry));
-        let server = runtime
-            .get()
-            .spawn(serve(listener, gate.clone(), retained.clone()));
+        let context = runtime.get().spawn(context(gate.clone(), retained.clone()));
+        let context = context.await.map_err(|source| Error::Threads {
+            source: io::Error::other(source),
+        })?;
+        let sender = Sender::new(context.clone());
+        let server = runtime.get().spawn(serve(listener, context));
         info!(%local_addr, retained = retained.count(), "MQTT broker started.");
         let runtime = runtime.keep();
         Ok(Broker {
             local_addr,
             gate,
             retained,
+            sender,
             drain: options.drain,
             runtime,
             server,
         })
     }
 
+    /// The way to the devices. After the shutdown everything sent fails, or finds nobody.
+    pub fn sender(&self) -> Sender {
+        self.sender.clone()
+    }
+
     /// Where it listens; the real port when 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Done when a retained message could not be kept, with [`Error::Retained`]: the store may take
+    /// none any more, and publishers of retained messages get no PUBACK. [`Error::Closed`] after a
+    /// shutdown.
+    pub fn stopped(&self) -> impl Future<Output = Error> + Send + use<> {
+        self.retained.stopped()
     }
 
     /// Stops accepting, refuses new publishes, waits for those in the hook ([`Options::drain`] at
@@ -217,8 +235,8 @@ fn listener(options: &Options, addr: SocketAddr) -> Builder {
         .message_retry_interval(Duration::ZERO)
 }
 
-/// Puts our parts into rmqtt and accepts connections until it is aborted.
-async fn serve(listener: Listener, gate: Arc<Gate>, retained: Arc<Retained>) {
+/// rmqtt with our parts in it.
+async fn context(gate: Arc<Gate>, retained: Arc<Retained>) -> ServerContext {
     // The busy check refuses connections by the machine's load, which other processes raise as
     // well.
     let context = ServerContext::new().busy_check_enable(false).build().await;
@@ -232,6 +250,11 @@ async fn serve(listener: Listener, gate: Arc<Gate>, retained: Arc<Retained>) {
             .await;
     }
     register.start().await;
+    context
+}
+
+/// Accepts connections until it is aborted.
+async fn serve(listener: Listener, context: ServerContext) {
     let id = listener.cfg.laddr.port();
     let server = MqttServer::new(context)
         .listener_by_id(listener, id)

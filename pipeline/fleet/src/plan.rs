@@ -4,9 +4,9 @@
 use crate::config::Options;
 use crate::dice::Dice;
 
-/// Steps of four sequences that each fill 0 to 1 evenly (multiples of irrational numbers: the golden
-/// ratio and three square roots), so that 50 devices have the shares of 10,000; no two of them
-/// follow each other.
+/// Steps of four sequences that each fill 0 to 1 evenly (multiples of irrational numbers: the
+/// golden ratio and three square roots), so that 50 devices have the shares of 10,000; no two of
+/// them follow each other.
 const STEPS: [f64; 4] = [
     0.414_213_562_373_095_1,
     0.618_033_988_749_894_9,

@@ -1,5 +1,6 @@
 //! The live line: redrawn every second on a terminal, printed now and then elsewhere.
 
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -53,10 +54,9 @@ impl Show {
         (self.told, self.before) = (Instant::now(), now);
         if self.bar.is_hidden() {
             let line = parts.join(" | ");
-            match trouble {
-                Some(trouble) => eprintln!("{line}; last: {trouble}"),
-                None => eprintln!("{line}"),
-            }
+            let trouble = trouble.map_or(String::new(), |trouble| format!("; last: {trouble}"));
+            // Nobody reads it any more: no reason to end.
+            let _ = writeln!(io::stderr(), "{line}{trouble}");
             return;
         }
         let mut lines = parts.join("\n      ");
@@ -64,7 +64,6 @@ impl Show {
             lines.push_str(&format!("; last: {trouble}"));
         }
         self.bar.set_message(lines);
-        self.bar.tick();
     }
 
     /// Takes the line away.

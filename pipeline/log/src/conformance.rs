@@ -1,13 +1,18 @@
 //! One suite for every implementation of [`Log`]: whoever passes it answers like the others.
 //!
-//! Each question is a script on a fresh log with its answers written out: `append`, `read`,
-//! `clean`. The suite reports by panicking, as tests do, and is part of the crate so that
+//! Each question is a script on a fresh log with its answers written out (`append`, `read`,
+//! `clean`, `visible`, `reopen`), or a random script whose answers come from the log in memory
+//! (`random`). The suite reports by panicking, as tests do, and is part of the crate so that
 //! implementations elsewhere can run it.
 
 mod append;
 mod clean;
+pub(crate) mod random;
 mod read;
 mod reopen;
+mod visible;
+
+pub use random::check_random;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -46,7 +51,7 @@ pub trait Subject {
 /// # Panics
 /// When an answer is not the expected one.
 pub fn check(mut make: impl FnMut(Setup) -> Box<dyn Subject>) {
-    let scripts: [fn(Fixture); 24] = [
+    let scripts: [fn(Fixture); 31] = [
         append::an_empty_log_has_nothing,
         append::offsets_count_from_zero,
         append::keys_choose_the_partition,
@@ -71,11 +76,28 @@ pub fn check(mut make: impl FnMut(Setup) -> Box<dyn Subject>) {
         clean::the_newest_record_stays,
         clean::compaction_is_no_retention,
         clean::cleaning_again_finds_what_is_new,
+        clean::the_start_never_goes_back,
+        clean::positions_outlive_what_they_point_at,
+        clean::what_stays_is_as_it_was,
+        clean::appends_and_reads_go_on_beside_cleaning,
+        visible::a_partition_shows_whole_appends,
+        visible::whoever_is_woken_can_read,
+        visible::dates_never_go_back_beside_each_other,
     ];
     for script in scripts {
         let setup = Setup::usual();
         script(Fixture::new(make(setup.clone()), setup));
     }
+}
+
+/// Runs the scripts of logs that live on one node: there an append is seen in all its places at
+/// once. A log that is spread over several nodes promises no more than [`check`] asks.
+///
+/// # Panics
+/// When an answer is not the expected one.
+pub fn check_at_once(mut make: impl FnMut(Setup) -> Box<dyn Subject>) {
+    let setup = Setup::usual();
+    visible::all_places_show_an_append_at_once(Fixture::new(make(setup.clone()), setup));
 }
 
 /// Runs the scripts of durable logs. `open` opens the log of that number, which is a new one when
@@ -84,11 +106,13 @@ pub fn check(mut make: impl FnMut(Setup) -> Box<dyn Subject>) {
 /// # Panics
 /// When an answer is not the expected one.
 pub fn check_reopen(mut open: impl FnMut(usize, Setup) -> Box<dyn Subject>) {
-    let scripts: [fn(Fixture, &mut Open<'_>); 4] = [
+    let scripts: [fn(Fixture, &mut Open<'_>); 6] = [
         reopen::everything_is_still_there,
         reopen::dates_never_go_back,
         reopen::offsets_go_on_when_everything_expired,
         reopen::cleaning_goes_on,
+        reopen::the_start_never_goes_back,
+        reopen::what_was_compacted_stays_gone,
     ];
     for (number, script) in scripts.into_iter().enumerate() {
         let mut open = |setup| open(number, setup);

@@ -152,6 +152,24 @@ impl EmbeddedLog {
         maintenance::clean(&self.shared, now, Thoroughness::Always, KEYS_BYTES_MAX)
     }
 
+    /// Done when the log writes nothing any more: gives what appends are answered with from then
+    /// on, [`Error::Stopped`], or [`Error::Closed`] when it was closed. Whoever appends hears of it
+    /// anyway; this is for a process that has nothing to append and should not go on.
+    pub fn stopped(&self) -> BoxFuture<'static, Error> {
+        let mut stopped = self.shared.queue.when_stopped();
+        // Whoever waits must not hold the files.
+        let shared = Arc::downgrade(&self.shared);
+        async move {
+            // No sender, no log: then it was closed.
+            let _ = stopped.wait_for(|is_stopped| *is_stopped).await;
+            let shared = shared.upgrade();
+            let open = shared.filter(|shared| !shared.is_closed.load(Ordering::SeqCst));
+            let failure = open.and_then(|shared| shared.queue.failure());
+            failure.unwrap_or(Error::Closed)
+        }
+        .boxed()
+    }
+
     /// Takes no more calls; appends that wait are done, then the threads end. The files are let go
     /// with the last value. Blocks for one write or so; calling it again does nothing.
     pub fn close(&self) {

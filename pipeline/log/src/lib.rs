@@ -2,7 +2,8 @@
 //! cache.
 //!
 //! One trait, three homes: in memory (simulator, tests), embedded on RocksDB (`rollcall dev`, the
-//! edge), and Kafka (a later crate). `conformance` is the suite that all of them pass.
+//! edge), and Kafka (a later crate). `conformance` is the suite that all of them pass. `stage` is
+//! the loop of whoever reads one topic and answers into others.
 
 mod cleaning;
 mod clock;
@@ -12,6 +13,7 @@ mod heads;
 mod memory;
 mod placement;
 mod record;
+mod stage;
 
 pub mod conformance;
 
@@ -22,6 +24,7 @@ pub use error::Error;
 pub use memory::MemoryLog;
 pub use placement::RECORD_BYTES_MAX;
 pub use record::{Append, NewRecord, OffsetRange, Position, ReadLimit, Stored};
+pub use stage::{Stage, StageError, run_stage};
 
 use futures::future::BoxFuture;
 use rollcall_model::Topic;
@@ -34,7 +37,9 @@ pub trait Log: Send + Sync + 'static {
 
     /// Appends records and positions as one: all of it is durable and visible when the future is
     /// done, or nothing ever is. Gives the offset of each record, in order. Appends of one caller
-    /// that waits for nothing still happen in the order of the calls.
+    /// that waits for nothing still happen in the order of the calls. Readers of a partition see
+    /// all of an append's records there or none; of several partitions, on a log that is spread
+    /// over several nodes, one may show it earlier than another.
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Vec<u64>, Error>>;
 
     /// Records from offset `from` on, in offset order (a compacted topic has gaps); empty at the
@@ -56,6 +61,7 @@ pub trait Log: Send + Sync + 'static {
     /// The position that `group` committed; `None` when it never did.
     fn position(&self, group: &str, topic: Topic, partition: u32) -> Result<Option<u64>, Error>;
 
-    /// Changes whenever something was appended: wait on it instead of polling.
+    /// Changes whenever something was appended, and not before it can be read: wait on it instead
+    /// of polling.
     fn appended(&self) -> watch::Receiver<u64>;
 }

@@ -49,6 +49,11 @@ pub(crate) enum Command {
     /// Look at the connection table as an operator: tenantless and offline rows too
     #[command(subcommand)]
     Connections(Connections),
+    /// Send a message to a device, and see what becomes of it
+    #[command(
+        after_help = "Example: rollcall send my-host --directive echo --payload '{\"n\":1}' --wait"
+    )]
+    Send(Send),
     /// Fold a stopped node's life again from its inputs and schedule: for proof, for new tables
     #[command(after_help = "Example: rollcall rebuild --data-dir D --verify\n\
 Prints `equal`, or the first difference of each partition: batch, topic or table, key. \
@@ -79,6 +84,31 @@ pub(crate) struct Dev {
     /// More for the devices, after `--`: see `rollcall fleet --help`
     #[arg(last = true, value_name = "FLEET FLAGS", requires = "clients")]
     pub(crate) fleet: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// The client id
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// Which application on the device
+    #[arg(long, value_name = "NAME")]
+    pub(crate) directive: String,
+    /// JSON passed on as it is; a text needs its quotes [default: null]
+    #[arg(long, value_name = "JSON")]
+    pub(crate) payload: Option<String>,
+    /// A text for the application, may be given several times
+    #[arg(long, value_name = "NAME=TEXT", value_parser = pair)]
+    pub(crate) metadata: Vec<(String, String)>,
+    /// Give up after this, e.g. 30s [default: the policy's delivery_deadline, 5m]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) deadline: Option<std::time::Duration>,
+    /// Show each change until the broker has it, the device has answered, or it has failed
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Ops address of a running process
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8081")]
+    pub(crate) url: String,
 }
 
 #[derive(Debug, Args)]
@@ -191,4 +221,12 @@ fn topic(name: &str) -> Result<Topic, String> {
             names.join(", ")
         )
     })
+}
+
+/// Reads `name=text`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, text)| (name.to_owned(), text.to_owned()))
+        .ok_or_else(|| format!("`{text}` is not NAME=TEXT"))
 }

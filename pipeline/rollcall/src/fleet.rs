@@ -49,7 +49,9 @@ impl Wanted {
             format!("--prefix-draft={}", prefixes.draft.prefix),
         ];
         flags.extend(args.fleet.iter().cloned());
-        let line = ["rollcall", "fleet"].into_iter().map(str::to_owned);
+        // The broker is known later; who names one here is told so now.
+        let line = ["rollcall", "fleet", "--mqtt=127.0.0.1:0"];
+        let line = line.into_iter().map(str::to_owned);
         let asked = Cli::try_parse_from(line.chain(flags.iter().cloned()));
         match asked.map(|cli| cli.command) {
             Ok(Asked::Fleet(asked)) => {

@@ -7,8 +7,10 @@ mod config;
 mod fleet;
 mod hook;
 mod nearest;
+mod outlet;
 mod print;
 mod role;
+mod self_check;
 mod stores;
 mod system;
 
@@ -27,16 +29,19 @@ fn main() -> ExitCode {
         .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("warn,rollcall=info")))
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // A log line that cannot be written is lost; to complain about it on the same standard
+        // error would panic, in the middle of whatever was worth a line.
+        .log_internal_errors(false)
         .init();
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(text)) => {
-            eprintln!("rollcall: {text}");
+            print::error(&format!("rollcall: {text}"));
             ExitCode::from(2)
         }
         Err(Failure::Told) => ExitCode::FAILURE,
         Err(Failure::Failed(error)) => {
-            eprintln!("rollcall: {error:#}");
+            print::error(&format!("rollcall: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -50,6 +55,7 @@ fn run(command: Command) -> Outcome {
         Command::Tail(args) => commands::tail::run(&args),
         Command::Connections(Connections::List(args)) => commands::connections::list(&args),
         Command::Connections(Connections::Get(args)) => commands::connections::get(&args),
+        Command::Send(args) => commands::send::run(&args),
         Command::Rebuild(args) => commands::rebuild::run(&args),
     }
 }

@@ -17,6 +17,12 @@ pub(crate) fn out(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Writes `text` and a line end to standard error. What cannot be written there is lost: it may be
+/// a file on the disk that is full, and that must not keep the process from ending as it should.
+pub(crate) fn error(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Writes `text`, made harmless, and a line end.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     out(&format!("{}\n", harmless(text)))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use rollcall_log::{Clock, EmbeddedLog, EmbeddedOptions, SystemClock};
 use rollcall_rocks::RocksStore;
+use rollcall_tables::Bounds;
 
 use crate::config::Config;
 
@@ -49,14 +50,27 @@ pub(crate) fn open_log(
     EmbeddedLog::open(options, clock).context("cannot open the log")
 }
 
-/// Opens the tables; the other half of the memory is theirs.
+/// Opens the tables; three eighths of the memory are theirs.
 pub(crate) fn open_tables(config: &Config, folders: &Folders) -> anyhow::Result<RocksStore> {
     RocksStore::open(
         &folders.tables,
         config.log.partitions,
-        config.process.memory.0 / 2,
+        config.process.memory.0 / 8 * 3,
     )
     .context("cannot open the tables")
+}
+
+/// Changes held back by a partition at most: half of what a restore may have to replay (DESIGN.md
+/// section 6); the other half may be behind the store's disk.
+const HELD_CHANGES_MAX: usize = 500_000;
+
+/// What each partition holds back before it writes: the last eighth of the memory, shared evenly.
+pub(crate) fn held_back(config: &Config) -> Bounds {
+    let partitions = config.log.partitions.max(1) as usize;
+    Bounds {
+        bytes: config.process.memory.0 / 8 / partitions,
+        changes: HELD_CHANGES_MAX,
+    }
 }
 
 /// Opens the log of a stopped node without changing it.

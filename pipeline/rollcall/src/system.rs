@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rollcall_api::{Check, Follower, Health, Ops, Replica};
+use rollcall_api::{Check, Comparisons, Follower, Health, Ops, Replica, Requests};
 use rollcall_bridge::IngressWriter;
 use rollcall_broker::Broker;
+use rollcall_delivery::{Outlet, Sender};
 use rollcall_log::{Clock, EmbeddedLog, Log, SystemClock};
 use rollcall_rocks::RocksStore;
+use rollcall_runtime::self_check::{Report, SelfCheck, Settings};
 use rollcall_runtime::{Processor, Setup};
 use rollcall_schemas::dialect::Prefixes;
+use rollcall_tables::WriteBehind;
 use rollcall_tenant::{Resolver, Source};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -21,7 +24,9 @@ use tracing::info;
 use crate::banner::Addresses;
 use crate::config::Config;
 use crate::hook::Hook;
+use crate::outlet::BrokerOutlet;
 use crate::role::{Ended, Role};
+use crate::self_check;
 use crate::stores::{self, Folders};
 
 /// A running node.
@@ -32,7 +37,11 @@ pub(crate) struct System {
     store: RocksStore,
     broker: Broker,
     resolver: Role,
+    sender: Role,
     processors: Vec<Role>,
+    self_check: Option<Role>,
+    /// Each ends when a store stops.
+    guards: Vec<Role>,
     servers: Vec<Role>,
     ended: mpsc::Receiver<Ended>,
 }
@@ -42,6 +51,7 @@ struct Wiring {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     health: Health,
+    comparisons: Comparisons,
     ended: mpsc::Sender<Ended>,
 }
 
@@ -68,14 +78,25 @@ impl System {
             log: log.clone(),
             clock,
             health: Health::default(),
+            comparisons: Comparisons::default(),
             ended: ended_tx,
         };
         let (http_addr, ops_addr) = (http.local_addr()?, ops.local_addr()?);
         let (servers, replica) = wiring.serve(config, prometheus, http, ops);
         let processors = wiring.process(config, &store).await?;
+        let self_check = config.self_check.settings();
+        let self_check = self_check.map(|settings| wiring.self_check(&store, settings));
+        let self_check = self_check.transpose()?;
         let resolver = wiring.resolve(tenants);
         caught_up(&replica).await?;
         let broker = wiring.listen(config, folders.broker).await?;
+        let sender = wiring.send(Arc::new(BrokerOutlet(broker.sender())));
+        // Last, so that a start waits for nothing of it.
+        let self_check = self_check.map(|check| wiring.check(check));
+        let guards = vec![
+            wiring.guard("log", log.stopped()),
+            wiring.guard("retained", broker.stopped()),
+        ];
         let addresses = Addresses {
             mqtt: broker.local_addr(),
             http: http_addr,
@@ -87,7 +108,10 @@ impl System {
             store,
             broker,
             resolver,
+            sender,
             processors,
+            self_check,
+            guards,
             servers,
             ended,
         })
@@ -108,10 +132,18 @@ impl System {
         }
     }
 
-    /// Drains: first no device is let in, then answers and batches are finished, then nobody is
-    /// served, then the tables are flushed and the log is closed. Everything acknowledged is in the
-    /// log by then.
+    /// Drains: first the self-check, which nobody waits for and which holds the store open, then
+    /// nothing is sent and no device is let in, then answers and batches are finished, then nobody
+    /// is served, then the tables are flushed and the log is closed. Everything acknowledged is in
+    /// the log by then.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        if let Some(self_check) = self.self_check {
+            self_check.stop().await;
+        }
+        self.sender.stop().await;
+        for guard in self.guards {
+            guard.stop().await;
+        }
         self.broker.shutdown().await;
         info!("MQTT closed.");
         self.resolver.stop().await;
@@ -142,18 +174,22 @@ impl Wiring {
             let replica = replica.clone();
             move |stop| follow(follower, replica, check, stop)
         });
-        let public = rollcall_api::public(replica.clone(), config.api.lookup);
+        let requests = Requests::new(self.log.clone(), self.clock.clone());
+        let public = rollcall_api::public(replica.clone(), requests.clone(), config.api.lookup);
         let api = Role::spawn("api", &self.ended, move |stop| async move {
             Ok(rollcall_api::serve(http, public, stop).await?)
         });
         let (log, health) = (self.log.clone(), self.health.clone());
+        let comparisons = self.comparisons.clone();
         let ops = Role::spawn("ops", &self.ended, {
             let (prometheus, replica) = (prometheus.clone(), replica.clone());
             move |stop| async move {
                 let state = Ops {
                     log,
                     replica,
+                    requests,
                     health,
+                    comparisons,
                     prometheus,
                     stop: stop.clone(),
                 };
@@ -175,6 +211,7 @@ impl Wiring {
             let tables = store
                 .partition(partition)
                 .context("cannot open a partition's tables")?;
+            let tables = WriteBehind::new(tables, stores::held_back(config));
             let (log, clock) = (self.log.clone(), self.clock.clone());
             let policy = config.policy();
             let setup = Setup {
@@ -189,7 +226,11 @@ impl Wiring {
         }
         let mut roles = Vec::new();
         for (partition, check, restored) in restoring {
-            let (processor, _) = restored.await.context("a restore was broken off")??;
+            let (processor, restored) = restored.await.context("a restore was broken off")??;
+            let compared = Report::of_restore(partition, restored, self.clock.now());
+            if let Some(report) = compared {
+                self_check::tell(&self.comparisons, report);
+            }
             check.ready();
             let name = processor_name(partition);
             roles.push(Role::spawn(name, &self.ended, move |stop| async move {
@@ -200,6 +241,19 @@ impl Wiring {
         Ok(roles)
     }
 
+    /// What compares the tables of the restored partitions, slowly, round after round.
+    fn self_check(&self, store: &RocksStore, settings: Settings) -> anyhow::Result<SelfCheck> {
+        let (log, clock) = (self.log.clone(), self.clock.clone());
+        self_check::of(store, log, clock, settings, self.comparisons.clone())
+    }
+
+    fn check(&self, check: SelfCheck) -> Role {
+        Role::spawn("self-check", &self.ended, move |stop| async {
+            check.run(stop).await;
+            Ok(())
+        })
+    }
+
     fn resolve(&self, tenants: Arc<dyn Source>) -> Role {
         let resolver = Resolver::new(self.log.clone(), tenants, self.clock.clone());
         let check = self.health.register("resolver");
@@ -207,6 +261,37 @@ impl Wiring {
             check.ready();
             let ended = resolver.run(stop).await;
             Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
+        })
+    }
+
+    /// The sender; what it publishes goes out through `outlet`.
+    fn send(&self, outlet: Arc<dyn Outlet>) -> Role {
+        let sender = Sender::new(self.log.clone(), outlet, self.clock.clone());
+        let check = self.health.register("sender");
+        Role::spawn("sender", &self.ended, move |stop| async move {
+            check.ready();
+            let ended = sender.run(stop).await;
+            Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
+        })
+    }
+
+    /// Ends when a store writes nothing any more, which `stopped` tells. Publishes are refused
+    /// then, one by one, and nobody else may have anything to write: a node that only refuses must
+    /// not go on.
+    fn guard<E>(&self, name: &str, stopped: impl Future<Output = E> + Send + 'static) -> Role
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let check = self.health.register(name);
+        check.ready();
+        Role::spawn(name, &self.ended, move |mut stop| async move {
+            tokio::select! {
+                error = stopped => {
+                    check.failed(error.to_string());
+                    Err(error.into())
+                }
+                _ = stop.wait_for(|is_stopping| *is_stopping) => Ok(()),
+            }
         })
     }
 
@@ -264,6 +349,7 @@ fn describe_metrics() {
     rollcall_api::metrics::describe();
     rollcall_bridge::metrics::describe();
     rollcall_broker::describe();
+    rollcall_delivery::metrics::describe();
     rollcall_runtime::metrics::describe();
     rollcall_tenant::metrics::describe();
 }

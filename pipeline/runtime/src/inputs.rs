@@ -36,6 +36,9 @@ pub(crate) struct Inputs {
 /// `timers_at` is `now` when nothing was waiting, else the smallest append time among the records
 /// that were waiting: a timer never overtakes a record that could have stopped it (DESIGN.md
 /// section 5). Neither goes back behind `floor`.
+///
+/// A message never overtakes a status that was appended before it: it would find no row yet, or
+/// wake one that has not gone offline yet, and what it says of its client would be lost.
 pub(crate) fn read(
     log: &dyn Log,
     clock: &dyn Clock,
@@ -55,10 +58,8 @@ pub(crate) fn read(
     }
     // Read after the ends: every record below them was appended before this instant.
     let now = clock.now().max(floor.0);
-    let mut waiting = ends
-        .iter()
-        .zip(positions)
-        .filter(|(end, next)| end > next)
+    let mut waiting = (0..ends.len())
+        .filter(|rank| ends[*rank] > positions[*rank])
         .count();
     let mut inputs = Inputs {
         now,
@@ -67,6 +68,8 @@ pub(crate) fn read(
         next: *positions,
     };
     let mut budget = Budget::of(policy);
+    // The append time of the last status taken, when others wait behind it.
+    let mut statuses_up_to = Millis(i64::MAX);
     for (rank, topic) in Topic::INPUTS.into_iter().enumerate() {
         if ends[rank] <= positions[rank] {
             continue;
@@ -90,7 +93,14 @@ pub(crate) fn read(
             continue;
         };
         inputs.timers_at = inputs.timers_at.min(first.appended_at);
-        inputs.next[rank] = records.last().map_or(ends[rank], |last| last.offset + 1);
+        if topic == Topic::Messages {
+            records.retain(|record| record.appended_at <= statuses_up_to);
+        }
+        let Some(last) = records.last() else { continue };
+        inputs.next[rank] = last.offset + 1;
+        if topic == Topic::Status && last.offset + 1 < ends[rank] {
+            statuses_up_to = last.appended_at;
+        }
         budget.spend(&records);
         inputs.records.push((topic, records));
     }

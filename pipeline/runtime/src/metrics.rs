@@ -1,7 +1,13 @@
 //! What the processor counts. Names are listed in `docs/spec/metrics.md`.
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use rollcall_model::{ReasonCode, Topic};
+use std::time::Duration;
+
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+use rollcall_model::{Millis, ReasonCode, Topic};
+
+use crate::self_check::Mismatch;
 
 /// Input records folded, by topic.
 pub const RECORDS: &str = "rollcall_process_records_total";
@@ -21,6 +27,18 @@ pub const BATCH_SECONDS: &str = "rollcall_process_batch_seconds";
 pub const RESTORED: &str = "rollcall_process_restored_rows_total";
 /// Number of the newest batch, by partition.
 pub const BATCH_NUMBER: &str = "rollcall_process_batch_number";
+/// When a partition's tables were last compared with their digest, by partition.
+pub const COMPARED_AT: &str = "rollcall_self_check_last_timestamp_seconds";
+/// How long the last walk through a partition took, by partition.
+pub const WALK_SECONDS: &str = "rollcall_self_check_last_duration_seconds";
+/// Rows and index entries that the self-check read.
+pub const WALKED: &str = "rollcall_self_check_rows_total";
+/// 1 while the newest comparison of a partition found something wrong, by partition.
+pub const MISMATCH: &str = "rollcall_self_check_mismatch";
+/// Findings of all comparisons, by kind.
+pub const MISMATCHES: &str = "rollcall_self_check_mismatches_total";
+/// Walks given up because the view would have been held too long.
+pub const UNFINISHED: &str = "rollcall_self_check_unfinished_total";
 
 /// Describes every metric of this crate; call once, after the recorder is installed.
 pub fn describe() {
@@ -36,6 +54,23 @@ pub fn describe() {
     );
     describe_counter!(RESTORED, "Changelog records replayed at start.");
     describe_gauge!(BATCH_NUMBER, "Number of the newest batch, by partition.");
+    describe_gauge!(
+        COMPARED_AT,
+        Unit::Seconds,
+        "When tables were last compared with their digest, Unix time, by partition."
+    );
+    describe_gauge!(
+        WALK_SECONDS,
+        Unit::Seconds,
+        "How long the last self-check took, by partition."
+    );
+    describe_counter!(WALKED, "Rows and index entries read by the self-check.");
+    describe_gauge!(
+        MISMATCH,
+        "1 while the newest comparison of the tables found damage, by partition."
+    );
+    describe_counter!(MISMATCHES, "Findings of the self-check, by kind.");
+    describe_counter!(UNFINISHED, "Self-checks that did not get through in time.");
 }
 
 pub(crate) fn ignored(reason: &'static str) {
@@ -67,4 +102,39 @@ pub(crate) fn committed(partition: u32, number: u64, timers: u64, seconds: f64) 
 
 pub(crate) fn restored(rows: u64) {
     counter!(RESTORED).increment(rows);
+}
+
+/// A partition's tables were compared to the end; `took` is `None` when a restore did it.
+pub(crate) fn compared(partition: u32, at: Millis, took: Option<Duration>) {
+    let label = partition.to_string();
+    // Milliseconds of any date people live to see are exact in a float.
+    gauge!(COMPARED_AT, "partition" => label.clone()).set(at.0 as f64 / 1_000.0);
+    if let Some(took) = took {
+        gauge!(WALK_SECONDS, "partition" => label).set(took.as_secs_f64());
+    }
+}
+
+/// What the newest comparison found.
+pub(crate) fn found(partition: u32, mismatches: &[Mismatch]) {
+    for mismatch in mismatches {
+        counter!(MISMATCHES, "kind" => mismatch.kind()).increment(1);
+    }
+    let alert = if mismatches.is_empty() { 0.0 } else { 1.0 };
+    gauge!(MISMATCH, "partition" => partition.to_string()).set(alert);
+}
+
+/// A partition's tables could not be read to their end.
+pub(crate) fn unreadable(partition: u32) {
+    counter!(MISMATCHES, "kind" => "unreadable").increment(1);
+    gauge!(MISMATCH, "partition" => partition.to_string()).set(1.0);
+}
+
+/// The self-check read so many rows and index entries.
+pub(crate) fn walked(entries: usize) {
+    counter!(WALKED).increment(entries as u64);
+}
+
+/// A walk was given up.
+pub(crate) fn walk_unfinished() {
+    counter!(UNFINISHED).increment(1);
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use rollcall_log::NewRecord;
 use rollcall_model::batch::TableDigest;
-use rollcall_model::{Cause, Derived, Millis, Topic};
+use rollcall_model::{Derived, Millis, Topic};
 use rollcall_schemas::{Record, body, inventory};
 use rollcall_tables::{Change, Digest, Table};
 
@@ -25,15 +25,18 @@ pub(crate) const SUBJECT: &str = "ce_subject";
 /// Records of one batch, growing in the order in which they are appended.
 pub(crate) struct Output {
     partition: u32,
+    batch: u64,
     now: Millis,
     pub(crate) records: Vec<NewRecord>,
     pub(crate) derived_digest: Digest,
 }
 
 impl Output {
-    pub(crate) fn new(partition: u32, now: Millis) -> Self {
+    /// The output of the batch of that number and clock.
+    pub(crate) fn new(partition: u32, batch: u64, now: Millis) -> Self {
         Self {
             partition,
+            batch,
             now,
             records: Vec::new(),
             derived_digest: Digest::default(),
@@ -44,15 +47,17 @@ impl Output {
     pub(crate) fn derived(&mut self, derived: Vec<(Option<Bytes>, Derived)>) {
         let time = rfc3339(self.now);
         let mut seen: HashMap<(Topic, Bytes), u32> = HashMap::new();
-        let mut ordinal = Ordinal::default();
-        for (traceparent, record) in derived {
+        for (ordinal, (traceparent, record)) in derived.into_iter().enumerate() {
             let (topic, key) = destination(&record);
             let value = encode(&record);
             let position = seen.entry((topic, key.clone())).or_default();
             self.derived_digest
                 .insert_derived(topic, &key, body(&value), *position);
             *position += 1;
-            let headers = headers(&record, ordinal.next(record.cause()), &time, traceparent);
+            // Not made of the cause: timers of several clients are due at one time, in several
+            // batches and partitions, and a look-up that is asked again has the cause of the first.
+            let id = format!("{}-{}-{ordinal}", self.partition, self.batch);
+            let headers = headers(&record, id, &time, traceparent);
             // An organisation, or a misplaced key, has its own home; everything else lives here.
             let by_key = matches!(topic, Topic::Inventory | Topic::DeadLetters);
             let partition = (!by_key).then_some(self.partition);
@@ -71,11 +76,10 @@ impl Output {
     /// Adds one changelog record per dirty row and moves the digests on.
     pub(crate) fn changelog(
         &mut self,
-        batch: u64,
         dirty: Vec<Dirty>,
         digests: &mut TableDigests,
     ) -> (Vec<Change>, Vec<TableDigest>) {
-        let header = vec![(BATCH.to_owned(), Bytes::from(batch.to_string()))];
+        let header = vec![(BATCH.to_owned(), Bytes::from(self.batch.to_string()))];
         let mut counts = [0u32; Table::ALL.len()];
         let mut changes = Vec::with_capacity(dirty.len());
         for Dirty { change, before } in dirty {
@@ -139,24 +143,6 @@ fn position(table: Table) -> usize {
         .unwrap_or_default()
 }
 
-/// Counts the records of one cause, which stand together.
-#[derive(Default)]
-struct Ordinal {
-    cause: Option<Cause>,
-    count: u32,
-}
-
-impl Ordinal {
-    fn next(&mut self, cause: Option<Cause>) -> u32 {
-        if cause == self.cause {
-            self.count += 1;
-        } else {
-            *self = Self { cause, count: 0 };
-        }
-        self.count
-    }
-}
-
 fn encode(record: &Derived) -> Vec<u8> {
     match record {
         Derived::Event(event) => event.encode(),
@@ -170,7 +156,7 @@ fn encode(record: &Derived) -> Vec<u8> {
 /// CloudEvents attributes (Kafka binary mode), the source, and the trace as it came.
 fn headers(
     record: &Derived,
-    ordinal: u32,
+    id: String,
     time: &str,
     traceparent: Option<Bytes>,
 ) -> Vec<(String, Bytes)> {
@@ -180,10 +166,7 @@ fn headers(
     let (kind, subject) = kind_and_subject(record);
     let mut headers = vec![
         ("ce_specversion".to_owned(), Bytes::from_static(b"1.0")),
-        (
-            "ce_id".to_owned(),
-            Bytes::from(format!("{cause}.{ordinal}")),
-        ),
+        ("ce_id".to_owned(), Bytes::from(id)),
         ("ce_source".to_owned(), Bytes::from_static(b"rollcall")),
         (
             "ce_type".to_owned(),

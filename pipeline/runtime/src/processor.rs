@@ -72,11 +72,20 @@ impl<T: Tables> Processor<T> {
     /// [`Error::Digest`]).
     pub fn open(mut setup: Setup<T>) -> Result<(Self, Restored), Error> {
         let partition = setup.partition;
-        let (progress, restored) = restore(setup.log.as_ref(), &mut setup.tables, partition)?;
+        let policy_bytes = setup.policy.encode();
+        let (progress, restored) = restore(
+            setup.log.as_ref(),
+            &mut setup.tables,
+            partition,
+            &policy_bytes,
+        )?;
         let partitions = setup.log.partitions(Topic::Status);
         let decoder = Decoder::new(partition, partitions, &setup.policy);
-        let policy_bytes = setup.policy.encode();
         let policy_hash = xxh3_64(&policy_bytes);
+        if restored.is_verified {
+            metrics::compared(partition, setup.clock.now(), None);
+            metrics::found(partition, &[]);
+        }
         info!(
             partition,
             batch = restored.batch,
@@ -107,7 +116,8 @@ impl<T: Tables> Processor<T> {
         self.setup.tables
     }
 
-    /// Runs until `stop` turns true; a batch that has begun is finished first.
+    /// Runs until `stop` turns true; a batch that has begun is finished first, and tables that
+    /// hold changes back write them.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
         let mut appended = self.setup.log.appended();
         while !*stop.borrow() {
@@ -123,7 +133,12 @@ impl<T: Tables> Processor<T> {
                 changed = stop.changed() => if changed.is_err() { break },
             }
         }
-        Ok(())
+        let partition = self.setup.partition;
+        self.setup.tables.settle().map_err(|source| Error::Tables {
+            partition,
+            action: "write what was held back",
+            source,
+        })
     }
 
     /// Folds and commits the next batch, if there is one.
@@ -192,9 +207,9 @@ impl<T: Tables> Processor<T> {
         next.timers_at = inputs.timers_at;
         next.inputs = inputs.next;
         next.policy_hash = self.policy_hash;
-        let mut output = Output::new(partition, inputs.now);
+        let mut output = Output::new(partition, next.batch, inputs.now);
         output.derived(folded.derived);
-        let (changes, tables) = output.changelog(next.batch, folded.dirty, &mut next.digests);
+        let (changes, tables) = output.changelog(folded.dirty, &mut next.digests);
         output.schedule(&Batch {
             number: next.batch,
             now: inputs.now,

@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use rollcall_log::{Log, ReadLimit};
 use rollcall_model::batch::Batch;
-use rollcall_model::{Millis, Topic};
+use rollcall_model::{Millis, Policy, Topic};
 use rollcall_schemas::{Record, body, leading};
 use rollcall_tables::{Change, Digest, Meta, RowIndex, Table, Tables};
+use tracing::warn;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Error;
 use crate::inputs::{GROUP, Positions};
@@ -28,6 +30,8 @@ pub struct Restored {
     pub replayed: u64,
     /// The newest batch; 0 for a new partition.
     pub batch: u64,
+    /// Whether a schedule record vouched for the digests; false only where there is none yet.
+    pub is_verified: bool,
 }
 
 /// How far a partition has got.
@@ -76,21 +80,82 @@ pub fn restore_tables(
     tables: &mut dyn Tables,
     partition: u32,
 ) -> Result<Restored, Error> {
-    Ok(restore(log, tables, partition)?.1)
+    let stored = tables.meta().map_err(|source| Error::Tables {
+        partition,
+        action: "read its progress",
+        source,
+    })?;
+    let policy = stored.map(|meta| meta.policy).unwrap_or_default();
+    Ok(restore(log, tables, partition, &policy)?.1)
 }
 
-/// Brings `tables` up to the log and gives the progress to go on from.
+/// Brings `tables` up to the log and gives the progress to go on from. `policy` is the encoded one
+/// that the partition will run under: most likely the one it ran under before.
+///
+/// Tables that were flushed long ago may hold rows whose tombstones compaction has taken since: the
+/// tail does not say that they are gone, only the digest does. The tables are a cache, so they are
+/// emptied then, and the whole changelog is replayed.
 pub(crate) fn restore(
     log: &dyn Log,
     tables: &mut dyn Tables,
     partition: u32,
+    policy: &[u8],
 ) -> Result<(Progress, Restored), Error> {
     let failed = |source| Error::Tables {
         partition,
         action: "read its progress",
         source,
     };
-    let stored = tables.meta().map_err(failed)?.unwrap_or_default();
+    let stored = tables.meta().map_err(failed)?;
+    let is_new = stored.is_none();
+    match replay_tail(log, tables, partition, stored.unwrap_or_default(), policy) {
+        Err(error @ Error::Digest { .. }) if !is_new => {
+            warn!(partition, %error, "Tables too old for their changelog; made anew.");
+            empty(tables, partition)?;
+            replay_tail(log, tables, partition, Meta::default(), policy)
+        }
+        other => other,
+    }
+}
+
+/// Takes every row out, and the progress with them.
+fn empty(tables: &mut dyn Tables, partition: u32) -> Result<(), Error> {
+    let failed = |source| Error::Tables {
+        partition,
+        action: "empty its tables",
+        source,
+    };
+    for table in Table::ALL {
+        loop {
+            let rows = tables.scan(table, None, CHUNK.records).map_err(failed)?;
+            let is_last = rows.len() < CHUNK.records;
+            let gone = rows.into_iter().map(|(key, value)| {
+                let old = Some(index(partition, &value)?);
+                Ok(Change {
+                    table,
+                    key,
+                    old,
+                    new: None,
+                })
+            });
+            let gone = gone.collect::<Result<Vec<_>, Error>>()?;
+            tables.apply(&gone, &Meta::default()).map_err(failed)?;
+            if is_last {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Replays what the changelogs have beyond `stored`, and compares with the newest batch.
+fn replay_tail(
+    log: &dyn Log,
+    tables: &mut dyn Tables,
+    partition: u32,
+    stored: Meta,
+    policy: &[u8],
+) -> Result<(Progress, Restored), Error> {
     let mut progress = Progress {
         batch: stored.batch,
         now: stored.now,
@@ -115,17 +180,24 @@ pub(crate) fn restore(
         }
         replayed += replay(log, tables, partition, table, end, &mut progress, &stored)?;
     }
-    if let Some(newest) = newest_batch(log, partition)? {
+    let newest = newest_batch(log, partition)?;
+    let is_verified = newest.is_some();
+    if let Some(newest) = newest {
         verify(partition, &newest, &mut progress)?;
         progress.batch = newest.number;
         progress.now = newest.now;
         progress.timers_at = newest.timers_at;
         progress.policy_hash = newest.policy_hash;
+        if stored.batch != newest.number {
+            let policies = [stored.policy, policy.to_vec()];
+            settle(tables, partition, &progress, &newest, policies)?;
+        }
     }
     crate::metrics::restored(replayed);
     let restored = Restored {
         replayed,
         batch: progress.batch,
+        is_verified,
     };
     Ok((progress, restored))
 }
@@ -320,4 +392,30 @@ fn verify(partition: u32, newest: &Batch, progress: &mut Progress) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Writes down which batch the replayed tables are of: until the next one, an hour away at most,
+/// the digests would stand beside the number of an older batch.
+fn settle(
+    tables: &mut dyn Tables,
+    partition: u32,
+    progress: &Progress,
+    newest: &Batch,
+    policies: [Vec<u8>; 2],
+) -> Result<(), Error> {
+    // The schedule names its policy by hash, and holds it only when it changed. Rather none than a
+    // wrong one.
+    let recorded = newest.policy.as_ref().map(Policy::encode);
+    let policy = policies
+        .into_iter()
+        .chain(recorded)
+        .find(|bytes| xxh3_64(bytes) == newest.policy_hash)
+        .unwrap_or_default();
+    tables
+        .apply(&[], &progress.meta(&policy))
+        .map_err(|source| Error::Tables {
+            partition,
+            action: "write its progress",
+            source,
+        })
 }

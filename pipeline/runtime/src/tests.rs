@@ -1,8 +1,15 @@
 //! The processor on the in-memory log and tables: what a batch reads, writes and vouches for.
 
+mod anywhere;
+mod backlog;
+mod ids;
+mod material;
 mod rebuild;
 mod restart;
 mod schedule;
+mod self_check;
+mod split;
 mod support;
 mod tampered;
 mod turn;
+mod write_behind;

@@ -2,30 +2,8 @@
 
 use std::path::PathBuf;
 
-use rollcall_model::Topic;
-
 /// Why the resolver stopped. Never the fault of a record: those become dead letters.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// `tenantless` cannot be read.
-    #[error("resolver cannot read {topic}/{partition}", topic = Topic::Tenantless)]
-    Read {
-        /// Which partition.
-        partition: u32,
-        /// What the log said.
-        #[source]
-        source: rollcall_log::Error,
-    },
-    /// Answers cannot be written; neither they nor their position were.
-    #[error("resolver cannot append answers for {topic}/{partition}", topic = Topic::Tenantless)]
-    Append {
-        /// Which partition of `tenantless`.
-        partition: u32,
-        /// What the log said.
-        #[source]
-        source: rollcall_log::Error,
-    },
-}
+pub type Error = rollcall_log::StageError;
 
 /// Why `[tenant]` is refused.
 #[derive(Debug, thiserror::Error)]

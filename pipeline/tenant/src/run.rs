@@ -1,12 +1,13 @@
 //! The resolver's loop: read look-ups, ask the source, append answers and position as one.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use futures::future::try_join_all;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
-use rollcall_log::{Append, Clock, Error as LogError, Log, NewRecord, Position, ReadLimit, Stored};
+use rollcall_log::{Clock, Log, NewRecord, ReadLimit, Stage, Stored, run_stage};
 use rollcall_model::event::{AnswerSource, TenantAnswer};
 use rollcall_model::{Coordinates, DeadLetter, LookupDue, ReasonCode, Topic};
 use rollcall_schemas::Record;
@@ -30,9 +31,6 @@ const READ_LIMIT: ReadLimit = ReadLimit {
 
 /// Look-ups of one partition that wait for the source at the same time.
 const LOOKUPS_CONCURRENT_MAX: usize = 16;
-
-/// How long answers wait before they are offered again to a log that takes no more appends.
-const BUSY_DELAY: Duration = Duration::from_millis(50);
 
 /// Header with the coordinates of the look-up that an answer belongs to.
 const SOURCE_HEADER: &str = "source";
@@ -59,115 +57,7 @@ impl Resolver {
     /// is never asked again, and one without is asked at the next start. On stop, look-ups under
     /// way are dropped and an append under way is waited for.
     pub async fn run(self, stop: watch::Receiver<bool>) -> Result<(), Error> {
-        let partitions = 0..self.log.partitions(Topic::Tenantless);
-        let resolver = &self;
-        try_join_all(partitions.map(|partition| {
-            let stop = stop.clone();
-            async move { resolver.follow(partition, stop).await }
-        }))
-        .await?;
-        Ok(())
-    }
-
-    /// Answers one partition's look-ups until told to stop.
-    async fn follow(&self, partition: u32, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
-        let mut appended = self.log.appended();
-        let mut next = self.first(partition)?;
-        while !*stop.borrow() {
-            // Marked before reading: what is appended meanwhile wakes the wait below.
-            appended.borrow_and_update();
-            let records = self.read(partition, &mut next)?;
-            let Some(last) = records.last() else {
-                tokio::select! {
-                    () = stopped(&mut stop) => break,
-                    changed = appended.changed() => if changed.is_err() { break },
-                }
-                continue;
-            };
-            let after = last.offset + 1;
-            let append = tokio::select! {
-                biased;
-                () = stopped(&mut stop) => break,
-                append = self.answer(partition, &records, after) => append,
-            };
-            if !self.write(partition, append, &mut stop).await? {
-                break;
-            }
-            next = after;
-        }
-        Ok(())
-    }
-
-    /// Appends answers and position; false when told to stop while the log was too busy to take
-    /// them.
-    async fn write(
-        &self,
-        partition: u32,
-        append: Append,
-        stop: &mut watch::Receiver<bool>,
-    ) -> Result<bool, Error> {
-        loop {
-            match self.log.append(append.clone()).await {
-                Ok(_) => return Ok(true),
-                Err(LogError::Busy { .. }) => tokio::select! {
-                    biased;
-                    () = stopped(stop) => return Ok(false),
-                    () = tokio::time::sleep(BUSY_DELAY) => {}
-                },
-                Err(source) => return Err(Error::Append { partition, source }),
-            }
-        }
-    }
-
-    /// Where the group left off, or the first record kept.
-    fn first(&self, partition: u32) -> Result<u64, Error> {
-        let position = self.log.position(GROUP, Topic::Tenantless, partition);
-        let first = position.and_then(|position| match position {
-            Some(next) => Ok(next),
-            None => Ok(self.log.offsets(Topic::Tenantless, partition)?.start),
-        });
-        first.map_err(|source| Error::Read { partition, source })
-    }
-
-    /// The next look-ups; goes on behind records that retention took.
-    fn read(&self, partition: u32, next: &mut u64) -> Result<Vec<Stored>, Error> {
-        let read = match self
-            .log
-            .read(Topic::Tenantless, partition, *next, READ_LIMIT)
-        {
-            Err(LogError::OutOfRange { from, start, .. }) => {
-                metrics::skipped(partition, from, start);
-                *next = start;
-                self.log
-                    .read(Topic::Tenantless, partition, start, READ_LIMIT)
-            }
-            other => other,
-        };
-        read.map_err(|source| Error::Read { partition, source })
-    }
-
-    /// Looks all of `records` up and makes one append of the answers, in the order of the records.
-    async fn answer(&self, partition: u32, records: &[Stored], after: u64) -> Append {
-        // Futures do not run before they are polled: no more than the bound wait for the source.
-        let answers: Vec<_> = records
-            .iter()
-            .map(|record| self.answer_one(partition, record))
-            .collect();
-        let records = stream::iter(answers)
-            .buffered(LOOKUPS_CONCURRENT_MAX)
-            .collect()
-            .await;
-        let group = GROUP.to_owned();
-        let position = Position {
-            group,
-            topic: Topic::Tenantless,
-            partition,
-            next: after,
-        };
-        Append {
-            records,
-            positions: vec![position],
-        }
+        run_stage(self.log.clone(), &self, stop).await
     }
 
     /// The answer to one look-up, or its dead letter.
@@ -236,6 +126,35 @@ impl Resolver {
     }
 }
 
+impl Stage for Resolver {
+    fn group(&self) -> &'static str {
+        GROUP
+    }
+
+    fn topic(&self) -> Topic {
+        Topic::Tenantless
+    }
+
+    fn limit(&self) -> ReadLimit {
+        READ_LIMIT
+    }
+
+    /// Looks all of `records` up; answers stand in the order of the records.
+    fn work<'a>(&'a self, partition: u32, records: &'a [Stored]) -> BoxFuture<'a, Vec<NewRecord>> {
+        // Futures do not run before they are polled: no more than the bound wait for the source.
+        let answers: Vec<_> = records
+            .iter()
+            .map(|record| self.answer_one(partition, record))
+            .collect();
+        let answers = stream::iter(answers).buffered(LOOKUPS_CONCURRENT_MAX);
+        answers.collect().boxed()
+    }
+
+    fn skipped(&self, partition: u32, from: u64, start: u64) {
+        metrics::skipped(partition, from, start);
+    }
+}
+
 /// Reads a look-up, or says why it is none.
 fn decode(record: &Stored) -> Result<LookupDue, (ReasonCode, String)> {
     let Some(value) = &record.value else {
@@ -250,9 +169,4 @@ fn decode(record: &Stored) -> Result<LookupDue, (ReasonCode, String)> {
 /// The coordinates of the record that another one is made from.
 fn source_header(at: Coordinates) -> [(String, Bytes); 1] {
     [(SOURCE_HEADER.to_owned(), at.to_string().into())]
-}
-
-/// Done once `stop` shows true or nobody is left to say so.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|is_stopping| *is_stopping).await;
 }

@@ -29,10 +29,9 @@ impl Work<'_> {
         let Some(delivery) = self.delivery() else {
             return;
         };
-        let account = self
-            .row()
-            .map(|row| row.account.clone())
-            .unwrap_or_default();
+        // Of the tenant who asked: the client may have another one by now.
+        let owner = self.row().filter(|row| row.org_id == delivery.org_id);
+        let account = owner.map(|row| row.account.clone()).unwrap_or_default();
         let event = ConnectionEvent {
             client_id: self.client.clone(),
             kind: EventKind::Delivery,

@@ -54,9 +54,10 @@ pub struct ConnectionEvent {
     pub revision_before: Option<u64>,
     /// Revision after; `None` when there is no row any more.
     pub revision_after: Option<u64>,
-    /// Organisation after the change; `""` = tenantless.
+    /// Organisation after the change; `""` = tenantless. Of a delivery: the organisation for which
+    /// it was asked.
     pub org_id: String,
-    /// Account after the change.
+    /// Account after the change. Of a delivery: empty when the client has another organisation now.
     pub account: String,
     /// Why, in one word (an offline reason, a look-up kind, a delivery's failure); may be empty.
     pub reason: String,

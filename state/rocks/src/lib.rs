@@ -7,12 +7,14 @@
 //! says which; the runtime replays the rest from the changelogs. This crate does no replay and
 //! knows nothing of logs.
 //!
-//! Reading order: `store` (open, format, lock), `partition` (the tables), `options` (memory and
-//! files).
+//! Reading order: `store` (open, format, lock), `partition` (the tables), `view` (the same,
+//! standing still), `options` (memory and files).
 
 mod options;
 mod partition;
 mod store;
+mod view;
 
 pub use partition::PartitionTables;
 pub use store::RocksStore;
+pub use view::PartitionViews;

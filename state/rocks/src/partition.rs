@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
-use rocksdb::{ColumnFamily, ReadOptions, ReadTier, WriteBatch, WriteOptions};
+use rocksdb::{ColumnFamily, FlushOptions, ReadOptions, ReadTier, WriteBatch, WriteOptions};
 use rollcall_model::Millis;
 use rollcall_tables::{Change, Due, Error, Meta, RowIndex, Table, Tables, keys};
 
@@ -14,6 +14,10 @@ use crate::store::Shared;
 
 #[cfg(test)]
 mod tests;
+
+/// Changelog records behind the disk at most, about: half of what a restore may have to replay
+/// (DESIGN.md section 6); the other half may be held back above.
+const TAIL_RECORDS_MAX: u64 = 500_000;
 
 /// The tables of one partition, from [`crate::RocksStore::partition`]. One at a time for each
 /// partition.
@@ -33,6 +37,8 @@ pub struct PartitionTables {
     due_floor: AtomicI64,
     /// The write-ahead log is off: the changelog is one.
     write_options: NoWal,
+    /// Changelog records that had been applied when the disk was last asked to catch up.
+    flushed_records: u64,
 }
 
 impl PartitionTables {
@@ -43,7 +49,24 @@ impl PartitionTables {
             family: keys::column_family(partition),
             due_floor: AtomicI64::new(i64::MIN),
             write_options: NoWal::default(),
+            flushed_records: 0,
         }
+    }
+
+    /// Has the disk catch up, without waiting for it, once a crash would make a restore replay
+    /// [`TAIL_RECORDS_MAX`] changelog records.
+    fn shorten_tail(&mut self, meta: &Meta) -> Result<(), Error> {
+        let records: u64 = meta.changelogs.iter().map(|(_, offset)| offset).sum();
+        if records.saturating_sub(self.flushed_records) < TAIL_RECORDS_MAX {
+            return Ok(());
+        }
+        self.flushed_records = records;
+        let mut options = FlushOptions::default();
+        options.set_wait(false);
+        self.shared
+            .db
+            .flush_cf_opt(self.family(), &options)
+            .map_err(|source| self.failed("flush", source))
     }
 
     /// Writes what is in memory to disk, and waits for it.
@@ -121,8 +144,16 @@ impl PartitionTables {
     /// of them, or before `until` when there is none.
     fn due_before(&self, end: Vec<u8>, until: Millis, limit: usize) -> Result<Vec<Due>, Error> {
         let floor = Millis(self.due_floor.load(Ordering::Relaxed));
+        let found = self.timers(keys::due_from(floor)..end, limit)?;
+        let floor = found.first().map_or(until, |due: &Due| due.due_at);
+        self.due_floor.store(floor.0, Ordering::Relaxed);
+        Ok(found)
+    }
+
+    /// The time-index entries in a range of keys, at most `limit`.
+    fn timers(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Due>, Error> {
         let mut found = Vec::new();
-        self.each(keys::due_from(floor)..end, limit, |key, _| {
+        self.each(range, limit, |key, _| {
             let damaged = Error::Key {
                 partition: self.partition,
                 index: "time",
@@ -130,8 +161,6 @@ impl PartitionTables {
             found.push(keys::parse_due(key).ok_or(damaged)?);
             Ok(())
         })?;
-        let floor = found.first().map_or(until, |due: &Due| due.due_at);
-        self.due_floor.store(floor.0, Ordering::Relaxed);
         Ok(found)
     }
 
@@ -223,11 +252,24 @@ impl Tables for PartitionTables {
         if limit == 0 || until.0 < floor {
             return Ok(Vec::new());
         }
-        let end = match until.0.checked_add(1) {
-            Some(next) => keys::due_from(Millis(next)),
-            None => keys::due_end(),
+        self.due_before(due_end(until), until, limit)
+    }
+
+    fn due_after(
+        &self,
+        after: Option<&Due>,
+        until: Millis,
+        limit: usize,
+    ) -> Result<Vec<Due>, Error> {
+        let Some(after) = after else {
+            return self.due(until, limit);
         };
-        self.due_before(end, until, limit)
+        let from = keys::after(&keys::due(after.due_at, after.table, &after.key));
+        let end = due_end(until);
+        if from >= end {
+            return Ok(Vec::new());
+        }
+        self.timers(from..end, limit)
     }
 
     fn next_due(&self) -> Result<Option<Millis>, Error> {
@@ -296,7 +338,8 @@ impl Tables for PartitionTables {
         self.shared
             .db
             .write_opt(batch, &self.write_options.0)
-            .map_err(|source| self.failed("write to", source))
+            .map_err(|source| self.failed("write to", source))?;
+        self.shorten_tail(meta)
     }
 }
 
@@ -320,6 +363,14 @@ impl Default for NoWal {
 impl std::fmt::Debug for NoWal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("NoWal")
+    }
+}
+
+/// Where the time-index entries due up to `until` end.
+fn due_end(until: Millis) -> Vec<u8> {
+    match until.0.checked_add(1) {
+        Some(next) => keys::due_from(Millis(next)),
+        None => keys::due_end(),
     }
 }
 

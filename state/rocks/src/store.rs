@@ -13,6 +13,7 @@ use rollcall_tables::{Error, keys};
 
 use crate::options::options;
 use crate::partition::PartitionTables;
+use crate::view::PartitionViews;
 
 #[cfg(test)]
 mod tests;
@@ -75,18 +76,37 @@ impl RocksStore {
     /// [`Error::Partition`] when there is no such partition, or its tables are still held by
     /// somebody.
     pub fn partition(&self, partition: u32) -> Result<PartitionTables, Error> {
-        let refused = |problem| Error::Partition {
-            path: self.shared.place.0.clone(),
-            partition,
-            problem,
-        };
-        if partition >= self.shared.partitions {
-            return Err(refused("does not exist"));
-        }
+        self.check_partition(partition)?;
         if !self.shared.open_partitions().insert(partition) {
-            return Err(refused("is already open"));
+            return Err(self.refused(partition, "is already open"));
         }
         Ok(PartitionTables::new(Arc::clone(&self.shared), partition))
+    }
+
+    /// What takes views of a partition, whether somebody writes it or not. Like tables, it keeps
+    /// the database open.
+    ///
+    /// # Errors
+    /// [`Error::Partition`] when there is no such partition.
+    pub fn views(&self, partition: u32) -> Result<PartitionViews, Error> {
+        self.check_partition(partition)?;
+        Ok(PartitionViews::new(Arc::clone(&self.shared), partition))
+    }
+
+    fn check_partition(&self, partition: u32) -> Result<(), Error> {
+        if partition >= self.shared.partitions {
+            return Err(self.refused(partition, "does not exist"));
+        }
+        Ok(())
+    }
+
+    fn refused(&self, partition: u32, problem: &'static str) -> Error {
+        let path = self.shared.place.0.clone();
+        Error::Partition {
+            path,
+            partition,
+            problem,
+        }
     }
 
     /// Number of partitions.
@@ -110,8 +130,8 @@ impl RocksStore {
             .map_err(|source| self.shared.place.failed("flush", source))
     }
 
-    /// Flushes and closes. The lock goes with the last of the store's [`PartitionTables`]: drop
-    /// them first.
+    /// Flushes and closes. The lock goes with the last of the store's [`PartitionTables`] and
+    /// [`PartitionViews`]: drop them first.
     ///
     /// # Errors
     /// [`Error::Store`]; the store is closed all the same, and what was not flushed is replayed.

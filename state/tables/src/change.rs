@@ -77,3 +77,12 @@ pub struct Due {
     /// Which row.
     pub key: Bytes,
 }
+
+/// An entry of the tenant index.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TenantEntry {
+    /// The organisation.
+    pub org_id: String,
+    /// The connection row that is its.
+    pub key: Bytes,
+}

@@ -8,9 +8,11 @@ mod indexes;
 mod naive;
 mod random;
 mod rows;
+mod views;
 
 pub use naive::Naive;
 pub use random::check_random;
+pub use views::{Pair, check_views, check_views_random};
 
 use bytes::Bytes;
 use rollcall_model::{Millis, Topic};
@@ -22,13 +24,14 @@ use crate::{Change, Error, Meta, RowIndex, Table, Tables};
 /// # Panics
 /// When an answer is not the expected one.
 pub fn check(mut make: impl FnMut() -> Box<dyn Tables>) {
-    let scripts: [fn(Fixture); 13] = [
+    let scripts: [fn(Fixture); 14] = [
         rows::empty_tables_answer_nothing,
         rows::rows_are_kept_as_written,
         rows::tables_are_apart,
         rows::scan_goes_in_pages_of_key_order,
         rows::odd_keys_are_keys_like_any_other,
         rows::progress_comes_back,
+        rows::answers_stay_as_they_were,
         rows::a_refused_batch_leaves_nothing,
         indexes::timers_come_in_order_across_tables,
         indexes::timers_move_with_their_row,

@@ -22,7 +22,7 @@
 
 use rollcall_model::Millis;
 
-use crate::change::{Due, Table};
+use crate::change::{Due, Table, TenantEntry};
 
 #[cfg(test)]
 mod tests;
@@ -70,6 +70,11 @@ pub fn due_from(due_at: Millis) -> Vec<u8> {
     [&[DUE][..], &sortable.to_be_bytes()].concat()
 }
 
+/// Where the time index begins.
+pub fn due_begin() -> Vec<u8> {
+    vec![DUE]
+}
+
 /// Where the time index ends.
 pub fn due_end() -> Vec<u8> {
     vec![DUE + 1]
@@ -95,6 +100,22 @@ pub fn tenant(org_id: &str, key: &[u8]) -> Vec<u8> {
 /// What every entry of `org_id` begins with; the client's key follows.
 pub fn tenant_prefix(org_id: &str) -> Vec<u8> {
     tenant(org_id, &[])
+}
+
+/// Reads a tenant-index key; `None` when [`tenant`] makes no such key.
+pub fn parse_tenant(key: &[u8]) -> Option<TenantEntry> {
+    let (length, rest) = key.strip_prefix(&[TENANT])?.split_first_chunk()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    let (org_id, key) = rest.split_at_checked(length)?;
+    Some(TenantEntry {
+        org_id: std::str::from_utf8(org_id).ok()?.to_owned(),
+        key: bytes::Bytes::copy_from_slice(key),
+    })
+}
+
+/// Where the tenant index begins; its end is [`end_of`] this.
+pub fn tenant_begin() -> Vec<u8> {
+    vec![TENANT]
 }
 
 /// The first key after every key that begins with `prefix`: the exclusive end of a scan.

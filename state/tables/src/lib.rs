@@ -7,15 +7,19 @@
 mod change;
 mod memory;
 mod meta;
+mod view;
+mod write_behind;
 
 pub mod conformance;
 pub mod digest;
 pub mod keys;
 
-pub use change::{Change, Due, RowIndex, Table};
+pub use change::{Change, Due, RowIndex, Table, TenantEntry};
 pub use digest::Digest;
-pub use memory::MemoryTables;
+pub use memory::{MemoryTables, SharedTables};
 pub use meta::{Meta, MetaError};
+pub use view::{View, Views, Visit};
+pub use write_behind::{Bounds, WriteBehind};
 
 use bytes::Bytes;
 use rollcall_model::Millis;
@@ -118,6 +122,20 @@ pub trait Tables: Send {
     /// Rows whose timer is due at or before `until`, by (due time, table, key), at most `limit`.
     fn due(&self, until: Millis, limit: usize) -> Result<Vec<Due>, Error>;
 
+    /// As [`Tables::due`], from the first timer after `after`. Implementations on disk do better
+    /// than this one, which looks at all of them.
+    fn due_after(
+        &self,
+        after: Option<&Due>,
+        until: Millis,
+        limit: usize,
+    ) -> Result<Vec<Due>, Error> {
+        let mut due = self.due(until, usize::MAX)?;
+        due.retain(|due| Some(due) > after);
+        due.truncate(limit);
+        Ok(due)
+    }
+
     /// The earliest due time of any row.
     fn next_due(&self) -> Result<Option<Millis>, Error>;
 
@@ -143,4 +161,9 @@ pub trait Tables: Send {
     /// [`Error::Conflict`] when a change's `old` is not what is there, or a row is changed twice.
     /// Always checked in memory; on disk only with debug assertions, since it costs a read per row.
     fn apply(&mut self, changes: &[Change], meta: &Meta) -> Result<(), Error>;
+
+    /// Writes what the tables hold back, if they do. Called when nothing will be applied any more.
+    fn settle(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
 }

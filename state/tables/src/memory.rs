@@ -13,6 +13,10 @@ use crate::change::{Change, Due, RowIndex, Table};
 use crate::meta::Meta;
 use crate::{Error, Tables};
 
+mod view;
+
+pub use view::SharedTables;
+
 #[cfg(test)]
 mod tests;
 
@@ -82,7 +86,10 @@ impl MemoryTables {
             if changes.len() > 1 && !seen.insert((*table, key)) {
                 return Err(conflict("changed twice in a batch"));
             }
-            if self.index(*table, key) != old.as_ref() {
+            // Compared as entries: what an outbox row says of its organisation is in no index.
+            let entries =
+                |index: &RowIndex| (index.due_at, index.tenant(*table).map(str::to_owned));
+            if self.index(*table, key).map(entries) != old.as_ref().map(entries) {
                 return Err(conflict("`old` is not what is indexed"));
             }
         }
@@ -145,7 +152,18 @@ impl Tables for MemoryTables {
     }
 
     fn due(&self, until: Millis, limit: usize) -> Result<Vec<Due>, Error> {
-        let due = self.due.iter().take_while(|due| due.due_at <= until);
+        self.due_after(None, until, limit)
+    }
+
+    fn due_after(
+        &self,
+        after: Option<&Due>,
+        until: Millis,
+        limit: usize,
+    ) -> Result<Vec<Due>, Error> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let due = self.due.range((from, Bound::Unbounded));
+        let due = due.take_while(|due| due.due_at <= until);
         Ok(due.take(limit).cloned().collect())
     }
 

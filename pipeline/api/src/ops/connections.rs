@@ -2,9 +2,10 @@
 //! due.
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
-use axum::http::Uri;
+use axum::http::{HeaderMap, Uri, header};
+use axum::response::Response;
 use bytes::Bytes;
 use rollcall_model::row::Presence;
 use rollcall_model::{ConnectionRow, TimerKind, Topic};
@@ -93,6 +94,37 @@ pub(super) async fn get(
         "due": row.as_ref().map(due),
         "deliveries": deliveries,
     })))
+}
+
+/// `POST /ops/connections/{id}/message` → `201 {"id"}`: as the public route, for any connected
+/// client. JSON by its content type only, which a page in a browser on this machine cannot send.
+pub(super) async fn message(
+    State(ops): State<Ops>,
+    headers: HeaderMap,
+    path: Result<Path<String>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
+    let body = body.map_err(|error| Problem::body(&error))?;
+    let kind = headers.get(header::CONTENT_TYPE);
+    if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json")) {
+        let detail = "send the message with content-type: application/json";
+        return Err(Problem::invalid(detail));
+    }
+    let value = caught_up(&ops)?
+        .get(id.as_bytes())
+        .map_err(|error| Problem::internal(&error))?;
+    let row = value.map(|value| ConnectionRow::decode(&value)).transpose();
+    let row = row.map_err(|error| Problem::internal(&error))?;
+    match row.filter(|row| row.presence != Presence::Offline) {
+        Some(row) => {
+            let requester = "operator".to_owned();
+            ops.requests.send(&row, requester, &headers, &body).await
+        }
+        None => Err(Problem::not_found(format!(
+            "client `{id}` is not connected"
+        ))),
+    }
 }
 
 /// When the row's next timer fires and, where the row tells, which one it is.

@@ -24,7 +24,8 @@ pub(super) async fn live(State(ops): State<Ops>) -> Response {
     report(&ops, ops.health.is_alive(), "alive")
 }
 
-/// Whether requests should come here: everything works, and the replica has caught up.
+/// Whether requests should come here: everything works, and the replica has caught up. Damaged
+/// tables are told, and change nothing here: see [`crate::Comparisons`].
 pub(super) async fn ready(State(ops): State<Ops>) -> Response {
     report(
         &ops,
@@ -50,10 +51,11 @@ fn report(ops: &Ops, is_fine: bool, fine: &'static str) -> Response {
         StatusCode::SERVICE_UNAVAILABLE
     };
     let replica = json!({ "ready": ops.replica.is_ready(), "lag_records": ops.replica.lag() });
-    let checks = ops.health.conditions();
-    (
-        code,
-        Json(json!({ "status": status, "checks": checks, "replica": replica })),
-    )
-        .into_response()
+    let told = json!({
+        "status": status,
+        "checks": ops.health.conditions(),
+        "replica": replica,
+        "self_check": ops.comparisons.shown(),
+    });
+    (code, Json(told)).into_response()
 }

@@ -2,17 +2,20 @@
 
 use axum::Router;
 use axum::http::StatusCode;
+use rollcall_model::Millis;
 use serde_json::json;
 
 use super::support::{Bench, get, row};
 use crate::metrics::builder;
-use crate::{Health, Ops, ops};
+use crate::{Comparison, Comparisons, Health, Ops, ops};
 
 pub(super) fn state(bench: &Bench) -> Ops {
     Ops {
         log: bench.log.clone(),
+        requests: bench.requests(),
         replica: bench.replica.clone(),
         health: Health::default(),
+        comparisons: Comparisons::default(),
         prometheus: builder().unwrap().build_recorder().handle(),
         stop: bench.stop.subscribe(),
     }
@@ -66,8 +69,76 @@ async fn readiness_says_who_is_not_ready_and_how_far_the_replica_is() {
             "status": "failed",
             "checks": { "resolver": { "state": "failed", "reason": "log is full" } },
             "replica": { "ready": true, "lag_records": 0 },
+            "self_check": { "has_mismatch": false, "partitions": {} },
         })
     );
+}
+
+#[tokio::test]
+async fn readiness_tells_of_comparisons_and_mismatches_without_failing() {
+    let bench = Bench::with(&[]).await;
+    let state = state(&bench);
+    state.health.register("resolver").ready();
+    let router = ops(state.clone());
+    let comparison = |compared_at, how| Comparison {
+        compared_at: Millis(compared_at),
+        how,
+        batch: 7,
+        rows: 10,
+        with_schedule: true,
+    };
+    let shown = |compared_at, how, mismatch: Option<&str>| {
+        json!({
+            "compared_at": compared_at, "how": how, "batch": 7, "rows": 10,
+            "with_schedule": true, "mismatch": mismatch,
+        })
+    };
+    let report = |finished, mismatch: Option<&str>| {
+        state
+            .comparisons
+            .report(0, finished, mismatch.map(str::to_owned));
+    };
+    report(Some(comparison(5, "restore")), None);
+    state.comparisons.report(3, None, None);
+    // (a report, how partition 0 is shown, whether there is a mismatch)
+    let steps = [
+        (
+            Some(comparison(6, "walk")),
+            None,
+            shown(6, "walk", None),
+            false,
+        ),
+        (
+            Some(comparison(8, "walk")),
+            Some("rows differ"),
+            shown(8, "walk", Some("rows differ")),
+            true,
+        ),
+        (
+            None,
+            Some("cannot read"),
+            shown(8, "walk", Some("cannot read")),
+            true,
+        ),
+        (
+            Some(comparison(9, "walk")),
+            None,
+            shown(9, "walk", None),
+            false,
+        ),
+    ];
+    for (finished, mismatch, expected, has_mismatch) in steps {
+        report(finished, mismatch);
+        let answer = get(&router, "/readyz").await;
+        assert_eq!(answer.status, StatusCode::OK, "an alert, not an outage");
+        let answer = answer.json();
+        assert_eq!(answer["status"], "ready");
+        let partitions = json!({ "0": expected, "3": { "mismatch": null } });
+        assert_eq!(
+            answer["self_check"],
+            json!({ "has_mismatch": has_mismatch, "partitions": partitions })
+        );
+    }
 }
 
 #[tokio::test]

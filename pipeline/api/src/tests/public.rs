@@ -15,7 +15,7 @@ use super::support::{
     Bench, LIST, changelog, get, get_as, ids, offline, record, row, satellite, send,
 };
 use crate::guard::guard;
-use crate::{Lookup, Replica, public};
+use crate::{Lookup, Replica, Requests, public};
 use rollcall_model::Topic;
 
 fn full(client: &str, org_id: &str) -> ConnectionRow {
@@ -278,8 +278,9 @@ async fn a_route_that_never_answers_is_ended() {
 #[tokio::test]
 async fn before_the_replica_has_caught_up_nothing_is_answered() {
     let clock = Arc::new(ManualClock::default());
-    let (replica, _follower) = Replica::new(Arc::new(MemoryLog::new(1, clock)));
-    let router = public(replica, Lookup::Relaxed);
+    let log = Arc::new(MemoryLog::new(1, clock.clone()));
+    let (replica, _follower) = Replica::new(log.clone());
+    let router = public(replica, Requests::new(log, clock), Lookup::Relaxed);
     let answer = get_as(&router, "10000", LIST).await;
     answer.problem(503);
     assert_eq!(answer.headers[header::RETRY_AFTER], "1");

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
-use crate::{Error, Lookup, Replica, public};
+use crate::{Error, Lookup, Replica, Requests, public};
 
 pub(super) const PARTITIONS: u32 = 3;
 pub(super) const NOW: Millis = Millis(1_700_000_000_000);
@@ -87,7 +87,11 @@ impl Bench {
     }
 
     pub(super) fn public(&self, lookup: Lookup) -> Router {
-        public(self.replica.clone(), lookup)
+        public(self.replica.clone(), self.requests(), lookup)
+    }
+
+    pub(super) fn requests(&self) -> Requests {
+        Requests::new(self.log.clone(), self.clock.clone())
     }
 }
 
@@ -230,14 +234,18 @@ pub(super) fn send(
     let router = router.clone();
     async move {
         let request = request.body(Body::empty()).unwrap();
-        let response = router.oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = to_bytes(body, 1 << 26).await.unwrap();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body,
-        }
+        answered(router.oneshot(request).await.unwrap()).await
+    }
+}
+
+/// A response, read whole.
+pub(super) async fn answered(response: axum::response::Response) -> Answer {
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, 1 << 26).await.unwrap();
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
     }
 }
 

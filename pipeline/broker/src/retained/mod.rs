@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use adapter::{RetainAdapter, now};
 pub(crate) use codec::Message;
@@ -51,6 +51,9 @@ struct Memory {
 pub(crate) struct Retained {
     memory: Arc<RwLock<Memory>>,
     jobs: mpsc::Sender<Job>,
+    path: String,
+    /// See [`Writer::failure`].
+    failure: watch::Receiver<Option<String>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -62,6 +65,7 @@ impl Retained {
     pub(crate) fn open(folder: &Path, bounds: Bounds, now: i64) -> Result<Self, Error> {
         let memory = Arc::new(RwLock::new(Memory::default()));
         let writer = Writer::open(folder, bounds, memory.clone(), now)?;
+        let failure = writer.failure();
         let (jobs, inbox) = mpsc::channel(WAITING_MAX);
         let thread = std::thread::Builder::new()
             .name("retained".into())
@@ -70,6 +74,8 @@ impl Retained {
         Ok(Self {
             memory,
             jobs,
+            path: folder.display().to_string(),
+            failure,
             writer: Mutex::new(Some(thread)),
         })
     }
@@ -87,6 +93,19 @@ impl Retained {
         };
         self.jobs.send(job).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Done when a change could not be written, with [`Error::Retained`]; or when the store was
+    /// closed, with [`Error::Closed`].
+    pub(crate) fn stopped(&self) -> impl Future<Output = Error> + Send + use<> {
+        let (mut failure, path) = (self.failure.clone(), self.path.clone());
+        async move {
+            let found = failure.wait_for(Option::is_some).await;
+            match found.ok().and_then(|text| text.clone()) {
+                Some(text) => writer::failed("write", &path, text),
+                None => Error::Closed,
+            }
+        }
     }
 
     /// Messages whose topics `filter` matches and that have not expired at `now`, in topic order.

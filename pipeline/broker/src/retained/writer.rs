@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use rocksdb::{DB, Direction, IteratorMode, WriteBatch, WriteOptions};
-use tokio::sync::{mpsc, oneshot};
-use tracing::warn;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, warn};
 
 use super::{Bounds, Memory, Message};
 use crate::error::Error;
@@ -48,6 +48,8 @@ pub(super) struct Writer {
     path: String,
     bounds: Bounds,
     memory: Arc<RwLock<Memory>>,
+    /// What the store said when it failed first.
+    failure: watch::Sender<Option<String>>,
 }
 
 /// A change that waits for the batch it is in.
@@ -76,10 +78,17 @@ impl Writer {
             path,
             bounds,
             memory,
+            failure: watch::Sender::new(None),
         };
         writer.check_format()?;
         writer.load(now)?;
         Ok(writer)
+    }
+
+    /// Shows why a change could not be written, from the first such change on; its sender goes with
+    /// the writer.
+    pub(super) fn failure(&self) -> watch::Receiver<Option<String>> {
+        self.failure.subscribe()
     }
 
     /// Writes until it is told to close, or nobody is left to tell it.
@@ -127,10 +136,20 @@ impl Writer {
         let mut durable = WriteOptions::default();
         durable.set_sync(true);
         let written = self.db.write_opt(batch, &durable);
-        if written.is_ok() {
-            let mut memory = self.memory.write();
-            for (topic, message) in planned.changes {
-                memory.apply(topic, message);
+        match &written {
+            Ok(()) => {
+                let mut memory = self.memory.write();
+                for (topic, message) in planned.changes {
+                    memory.apply(topic, message);
+                }
+            }
+            Err(source) => {
+                error!(path = self.path, %source, "Retained messages cannot be written.");
+                self.failure.send_if_modified(|failure| {
+                    let is_first = failure.is_none();
+                    failure.get_or_insert_with(|| source.to_string());
+                    is_first
+                });
             }
         }
         for done in waiting {
@@ -259,7 +278,7 @@ fn message_key(topic: &str) -> Vec<u8> {
     [&[MESSAGE_PREFIX], topic.as_bytes()].concat()
 }
 
-fn failed(
+pub(super) fn failed(
     action: &'static str,
     path: &str,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -150,7 +150,7 @@ pub(super) fn records_come_back_as_written(fixture: Fixture) {
     );
 }
 
-fn position(group: &str, topic: Topic, partition: u32, next: u64) -> Position {
+pub(super) fn position(group: &str, topic: Topic, partition: u32, next: u64) -> Position {
     Position {
         group: group.to_owned(),
         topic,

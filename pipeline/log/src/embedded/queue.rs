@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use rollcall_model::Topic;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::store::BoxError;
 use crate::Error;
@@ -62,6 +62,8 @@ pub(super) struct Queue {
     bytes_max: usize,
     state: Mutex<State>,
     changed: Condvar,
+    /// Whether a failure is known.
+    stopped: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -81,6 +83,7 @@ impl Queue {
             bytes_max,
             state,
             changed: Condvar::new(),
+            stopped: watch::Sender::new(false),
         }
     }
 
@@ -151,6 +154,18 @@ impl Queue {
             // Nobody listens any more: then nobody has to know.
             let _ = job.done.send(Err(self.stopped(&failure)));
         }
+        self.stopped.send_replace(true);
+    }
+
+    /// Turns true when the queue has been stopped.
+    pub(super) fn when_stopped(&self) -> watch::Receiver<bool> {
+        self.stopped.subscribe()
+    }
+
+    /// What appends are answered with since the queue was stopped.
+    pub(super) fn failure(&self) -> Option<Error> {
+        let state = self.state.lock();
+        state.failure.as_ref().map(|failure| self.stopped(failure))
     }
 
     fn stopped(&self, failure: &Failure) -> Error {

@@ -3,8 +3,10 @@
 mod crash;
 mod failure;
 mod format;
+mod full_disk;
 mod maintenance;
-mod random;
+mod torn;
+mod workload;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use rollcall_model::{Millis, Topic};
 use tempfile::TempDir;
 
 use super::*;
+use crate::conformance::random::Random;
 use crate::conformance::{self, Setup, Subject, block_on};
 use crate::{ManualClock, NewRecord};
 
@@ -25,7 +28,12 @@ struct Embedded {
 
 impl Embedded {
     fn open(path: &Path, setup: Setup) -> Self {
+        Self::open_with(path, setup, true)
+    }
+
+    fn open_with(path: &Path, setup: Setup, sync: bool) -> Self {
         let options = EmbeddedOptions {
+            sync,
             partitions: setup.partitions,
             retention: setup.cleaning.retention,
             compaction_lag: setup.cleaning.compaction_lag,
@@ -52,6 +60,16 @@ impl Subject for Embedded {
     fn close(&self) {
         self.log.close();
     }
+}
+
+/// Name and length of the newest file with that extension in a log's folder; `log` is the
+/// write-ahead log.
+fn newest(path: &Path, extension: &str) -> (String, u64) {
+    let entries = std::fs::read_dir(path).unwrap().map(Result::unwrap);
+    let files = entries.filter(|entry| entry.path().extension().is_some_and(|e| e == extension));
+    let newest = files.max_by_key(std::fs::DirEntry::file_name).unwrap();
+    let name = newest.file_name().into_string().unwrap();
+    (name, newest.metadata().unwrap().len())
 }
 
 /// Options of a log that is cleaned by hand.
@@ -99,16 +117,19 @@ fn values(log: &EmbeddedLog, topic: Topic, partition: u32) -> Vec<String> {
     records.into_iter().map(text).collect()
 }
 
+fn make(setup: Setup) -> Box<dyn Subject> {
+    let folder = TempDir::new().unwrap();
+    let log = Embedded::open(folder.path(), setup);
+    Box::new(Embedded {
+        _folder: Some(folder),
+        ..log
+    })
+}
+
 #[test]
 fn conforms() {
-    conformance::check(|setup| {
-        let folder = TempDir::new().unwrap();
-        let log = Embedded::open(folder.path(), setup);
-        Box::new(Embedded {
-            _folder: Some(folder),
-            ..log
-        })
-    });
+    conformance::check(make);
+    conformance::check_at_once(make);
 }
 
 #[test]
@@ -120,4 +141,15 @@ fn is_durable() {
             setup,
         ))
     });
+}
+
+#[test]
+fn random_scripts_are_answered_like_in_memory() {
+    for seed in 1..=6 {
+        let folder = TempDir::new().unwrap();
+        conformance::check_random(seed, |setup| {
+            // Hundreds of appends, one after the other: nothing here asks for the disk itself.
+            Box::new(Embedded::open_with(folder.path(), setup, false))
+        });
+    }
 }

@@ -26,10 +26,8 @@ struct StopOnDrop<'a>(&'a Shared);
 
 impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.queue.close();
-        self.0
-            .queue
-            .stop(Failure(Arc::new("the writer has ended".into())));
+        let ended = Failure(Arc::new("the writer has ended".into()));
+        self.0.queue.stop(ended);
     }
 }
 

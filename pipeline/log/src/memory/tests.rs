@@ -23,19 +23,20 @@ impl Subject for Memory {
     }
 }
 
+fn make(setup: Setup) -> Box<dyn Subject> {
+    let Setup {
+        partitions,
+        clock,
+        cleaning,
+    } = setup;
+    let log = MemoryLog::with_cleaning(partitions, clock, cleaning);
+    Box::new(Memory(Arc::new(log)))
+}
+
 #[test]
 fn conforms() {
-    conformance::check(
-        |Setup {
-             partitions,
-             clock,
-             cleaning,
-         }| {
-            Box::new(Memory(Arc::new(MemoryLog::with_cleaning(
-                partitions, clock, cleaning,
-            ))))
-        },
-    );
+    conformance::check(make);
+    conformance::check_at_once(make);
 }
 
 #[test]

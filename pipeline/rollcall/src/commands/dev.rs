@@ -81,7 +81,7 @@ async fn serve(config: &Config, fleet: Option<fleet::Wanted>) -> Outcome {
             () = fleet::ended(&mut fleet) => fleet = None,
         }
     };
-    eprintln!("rollcall is stopping: devices first, then batches, then the disk.");
+    print::error("rollcall is stopping: devices first, then batches, then the disk.");
     if let Some(fleet) = fleet {
         fleet.stop().await;
     }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use futures::StreamExt as _;
 use reqwest::{Response, StatusCode, Url};
-use rollcall_api::{Health, Ops, Replica};
+use rollcall_api::{Comparisons, Health, Ops, Replica, Requests};
+use rollcall_log::SystemClock;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -47,15 +48,34 @@ impl Source {
         path: &[&str],
         query: &[(&str, String)],
     ) -> anyhow::Result<Option<Response>> {
+        let mut url = self.url(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.ask(self.http.get(url)).await
+    }
+
+    /// The answer to `POST path` of a JSON document; `None` as for [`Source::get`].
+    pub(super) async fn post(
+        &self,
+        path: &[&str],
+        body: &Value,
+    ) -> anyhow::Result<Option<Response>> {
+        let url = self.url(path)?;
+        self.ask(self.http.post(url).json(body)).await
+    }
+
+    fn url(&self, path: &[&str]) -> anyhow::Result<Url> {
         let mut url = self.base.clone();
         match url.path_segments_mut() {
             Ok(mut segments) => segments.pop_if_empty().extend(path),
             Err(()) => anyhow::bail!("{} is no URL to look things up at", self.base),
         };
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let sent = self.http.get(url).send().await;
+        Ok(url)
+    }
+
+    async fn ask(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Option<Response>> {
+        let sent = request.send().await;
         let response = sent.with_context(|| {
             format!(
                 "nothing answers at {}; is `rollcall dev` up? --url says where",
@@ -63,7 +83,7 @@ impl Source {
             )
         })?;
         match response.status() {
-            StatusCode::OK => Ok(Some(response)),
+            StatusCode::OK | StatusCode::CREATED => Ok(Some(response)),
             StatusCode::NOT_FOUND => Ok(None),
             status => {
                 let problem: Value = response.json().await.unwrap_or_default();
@@ -111,10 +131,13 @@ async fn serve(data_dir: &Path, served: &mut JoinSet<()>) -> anyhow::Result<Stri
     let listener = rollcall_api::bind(([127, 0, 0, 1], 0).into(), "a free port").await?;
     let address = listener.local_addr().context("no local address")?;
     let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;
+    let requests = Requests::new(log.clone(), Arc::new(SystemClock));
     let ops = Ops {
         log,
         replica,
+        requests,
         health: Health::default(),
+        comparisons: Comparisons::default(),
         prometheus,
         stop,
     };

@@ -3,6 +3,7 @@
 //! name.
 
 mod policy;
+mod self_check;
 mod units;
 
 #[cfg(test)]
@@ -19,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::nearest::nearest;
 
 pub(crate) use policy::PolicyConfig;
-pub(crate) use units::{Bytes, Retention};
+pub(crate) use self_check::SelfCheckConfig;
+pub(crate) use units::{Bytes, SpanOrOff};
 
 const DEFAULT: &str = include_str!("default.toml");
 const DEV: &str = include_str!("dev.toml");
@@ -35,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) dialect: Dialects,
     pub(crate) tenant: rollcall_tenant::Config,
     pub(crate) process: ProcessConfig,
+    pub(crate) self_check: SelfCheckConfig,
     pub(crate) api: rollcall_api::Config,
     pub(crate) ops: rollcall_api::OpsConfig,
     pub(crate) policy: PolicyConfig,
@@ -46,7 +49,7 @@ pub(crate) struct Config {
 pub(crate) struct LogConfig {
     pub(crate) kind: LogKind,
     pub(crate) partitions: u32,
-    pub(crate) retention: Retention,
+    pub(crate) retention: SpanOrOff,
     pub(crate) sync: bool,
 }
 
@@ -177,6 +180,7 @@ impl Config {
         if self.process.memory.0 < 16 * 1024 * 1024 {
             return invalid("[process] memory: give at least 16 MiB".to_owned());
         }
+        self.self_check.check()?;
         self.policy.check()
     }
 }

@@ -93,6 +93,18 @@ fn values_out_of_bounds_are_refused_by_name() {
         ("[process]\nmemory = \"1 MiB\"", "[process] memory"),
         ("[policy]\nretry_after = \"0s\"", "[policy] retry_after"),
         (
+            "[self_check]\nrows_per_second = 99",
+            "[self_check] rows_per_second = 99: give 100 to 1000000",
+        ),
+        (
+            "[self_check]\nrows_per_second = 1000001",
+            "[self_check] rows_per_second",
+        ),
+        (
+            "[self_check]\ninterval = \"999ms\"",
+            "[self_check] interval = \"999ms\": give at least \"1s\", or \"off\"",
+        ),
+        (
             "[policy]\nbatch_records_max = 0",
             "[policy] batch_records_max",
         ),
@@ -104,6 +116,21 @@ fn values_out_of_bounds_are_refused_by_name() {
         let found = refused(text);
         assert!(found.contains(key), "{text}: {found}");
     }
+}
+
+#[test]
+fn self_check_is_on_unless_it_is_switched_off() {
+    let on = load(&Sources::default()).unwrap().self_check.settings();
+    assert!(on.is_some_and(|settings| settings.interval.as_secs() == 3_600));
+    let off = load_text("[self_check]\ninterval = \"off\"").unwrap();
+    assert_eq!(off.self_check.settings(), None);
+    let text = refused("[self_check]\ninterval = \"often\"");
+    assert!(
+        text.contains("self_check.interval") && text.contains("\"off\""),
+        "{text}"
+    );
+    let text = refused("[self_check]\nrows_per_secnd = 5");
+    assert!(text.contains("`rows_per_second`"), "{text}");
 }
 
 #[test]

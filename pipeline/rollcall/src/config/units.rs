@@ -33,12 +33,12 @@ impl From<Span> for String {
     }
 }
 
-/// How long inputs are kept: a duration, or `off` = for ever.
+/// A duration, or `off`: inputs are kept for ever, or something is never done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub(crate) struct Retention(pub(crate) Option<Duration>);
+pub(crate) struct SpanOrOff(pub(crate) Option<Duration>);
 
-impl TryFrom<String> for Retention {
+impl TryFrom<String> for SpanOrOff {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         if text == "off" {
@@ -49,10 +49,9 @@ impl TryFrom<String> for Retention {
     }
 }
 
-impl From<Retention> for String {
-    fn from(retention: Retention) -> String {
-        retention
-            .0
+impl From<SpanOrOff> for String {
+    fn from(span: SpanOrOff) -> String {
+        span.0
             .map_or_else(|| "off".to_owned(), |span| String::from(Span(span)))
     }
 }

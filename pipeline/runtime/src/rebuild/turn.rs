@@ -244,9 +244,9 @@ impl<'a> Rebuilding<'a> {
         next.timers_at = batch.timers_at;
         next.policy_hash = batch.policy_hash;
         next.inputs = inputs.next;
-        let mut output = Output::new(self.partition, batch.now);
+        let mut output = Output::new(self.partition, batch.number, batch.now);
         output.derived(folded.derived);
-        let (changes, tables) = output.changelog(batch.number, folded.dirty, &mut next.digests);
+        let (changes, tables) = output.changelog(folded.dirty, &mut next.digests);
         Ok(Again {
             output,
             changes,

@@ -1,6 +1,7 @@
 //! A restart changes nothing: the tables come back from the changelog, whatever the disk still has.
 
 use bytes::Bytes;
+use rollcall_log::Clock as _;
 use rollcall_model::Topic;
 use rollcall_tables::{Change, MemoryTables, Meta, RowIndex, Table, Tables as _};
 
@@ -44,6 +45,22 @@ fn old_disk_replays_the_tail_only() {
 }
 
 #[test]
+fn restored_tables_say_which_batch_they_are_of() {
+    let (world, half_way, live) = history();
+    let expected = live.tables().meta().unwrap();
+    for tables in [MemoryTables::default(), half_way] {
+        let (restored, report) = world.open(tables);
+        assert_eq!(restored.tables().meta().unwrap(), expected);
+        assert!(report.is_verified);
+    }
+    let (_, report) = World::new().open(MemoryTables::default());
+    assert!(
+        !report.is_verified,
+        "a new partition has nothing to compare with"
+    );
+}
+
+#[test]
 fn restart_folds_nothing_twice() {
     let (world, _, live) = history();
     let events = world.events();
@@ -82,6 +99,34 @@ fn changelog_that_somebody_wrote_to_is_found_out() {
         world.try_open(half_way),
         Err(Error::Digest { .. })
     ));
+}
+
+#[test]
+fn tables_older_than_the_compaction_come_back_whole() {
+    let world = World::new();
+    let (mut processor, _) = world.open(MemoryTables::default());
+    world.online("c1", "m1");
+    settle(&mut processor);
+    let flushed = processor.into_tables();
+    let (mut processor, _) = world.open(flushed.clone());
+    world.offline("c1");
+    settle(&mut processor);
+    world.clock.advance(world.policy.row_retention_ms);
+    settle(&mut processor);
+    world.online("c2", "m1");
+    settle(&mut processor);
+    // The row's tombstone has been seen by everybody who reads, and goes; the disk still has the
+    // row.
+    world.clock.advance(2 * rollcall_model::time::HOUR_MS);
+    settle(&mut processor);
+    world.log.maintain(world.clock.now()).unwrap();
+    let kept = world.read(Topic::Connections);
+    assert!(
+        kept.iter()
+            .all(|record| record.key.as_deref() != Some(b"c1"))
+    );
+    let (restored, _) = world.open(flushed);
+    assert_eq!(contents(&restored), contents(&processor));
 }
 
 #[test]

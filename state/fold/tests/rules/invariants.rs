@@ -5,8 +5,8 @@
 use rollcall_fold::{Context, Ignored, Rows, Step, delivery_due, due};
 use rollcall_model::row::{GUARD_IDS_MAX, Presence};
 use rollcall_model::{
-    Cause, ClientId, ConnectionRow, Delivery, DeliveryState, Derived, Event, EventKind, LookupId,
-    RequestId, TimerKind,
+    Cause, ClientId, ConnectionEvent, ConnectionRow, Delivery, DeliveryState, Derived, Event,
+    EventKind, LookupId, RequestId, TimerKind,
 };
 
 use crate::world::{as_event, as_inventory, as_lookup};
@@ -192,6 +192,7 @@ fn check_derived(ctx: &Context<'_>, client: &ClientId, before: &Rows, step: &Ste
             "{event:?}"
         );
         assert_ne!(was, is, "an event tells of a change: {event:?}");
+        check_owner(event, [row, before.connection.as_ref()]);
     }
     let messages: Vec<_> = step.derived.iter().filter_map(as_inventory).collect();
     assert!(messages.len() <= 1, "one inventory message at most");
@@ -238,4 +239,11 @@ fn check_derived(ctx: &Context<'_>, client: &ClientId, before: &Rows, step: &Ste
             "the fold refuses nothing"
         );
     }
+}
+
+/// Of one tenant: never the organisation of one with the account of another.
+fn check_owner(event: &ConnectionEvent, rows: [Option<&ConnectionRow>; 2]) {
+    let is_owner = |row: &ConnectionRow| row.org_id == event.org_id && row.account == event.account;
+    let has_owner = rows.into_iter().flatten().any(is_owner);
+    assert!(event.account.is_empty() || has_owner, "{event:?}");
 }

@@ -4,13 +4,13 @@ mod life;
 
 use proptest::prelude::*;
 use rollcall_fold::{Context, Rows, fire, step};
-use rollcall_model::event::{AnswerSource, Offline, Online, TenantOutcome};
+use rollcall_model::event::{AnswerSource, Offline, Online, TenantAnswer, TenantOutcome};
 use rollcall_model::ingress::Dialect;
 use rollcall_model::row::OfflineReason;
-use rollcall_model::{Arrival, DeliveryState, Derived, Event, Millis, Policy, Topic};
+use rollcall_model::{Arrival, DeliveryState, Derived, Event, Json, Millis, Policy, Topic};
 
 use self::life::{endless, fire_all, inputs, live, live_in};
-use crate::world::{World, arrival, as_event, as_inventory, at, bare_online};
+use crate::world::{Outcome, World, arrival, as_event, as_inventory, at, bare_online};
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -185,4 +185,40 @@ fn a_delivery_without_a_body_fails() {
     let state = step.rows.delivery.map(|delivery| delivery.state);
     assert_eq!(state, Some(DeliveryState::Failed));
     assert!(matches!(step.derived.as_slice(), [Derived::Event(_)]));
+}
+
+/// The client went to another tenant after somebody of the first one asked for a delivery.
+#[test]
+fn an_event_of_a_delivery_names_one_tenant() {
+    let mut world = World::new();
+    let online = Event::Online(Box::new(bare_online("a")));
+    world.apply(&online, &arrival(Topic::Status, 0, at("12:00:00")));
+    let found = |org: &str, account: &str| {
+        Event::Tenant(TenantAnswer {
+            source: AnswerSource::Directory,
+            outcome: TenantOutcome::Found {
+                org_id: org.to_owned(),
+                account: account.to_owned(),
+                identity: Json::new(r#"{"type":"System"}"#).unwrap(),
+            },
+        })
+    };
+    world.apply(
+        &found("1", "100"),
+        &arrival(Topic::Tenants, 0, at("12:00:01")),
+    );
+    let request = life::request(0, None);
+    let asked = world.apply(&request, &arrival(Topic::Requests, 0, at("12:00:02")));
+    world.apply(
+        &found("7", "700"),
+        &arrival(Topic::Tenants, 1, at("12:00:03")),
+    );
+    let id = *world.outbox.keys().next().expect("a delivery");
+    let again = world.fire_delivery(id, at("12:01:00")).expect("is due");
+    let owner = |outcome: &Outcome| {
+        let events = outcome.events();
+        (events[0].org_id.clone(), events[0].account.clone())
+    };
+    assert_eq!(owner(&asked), ("1".to_owned(), "100".to_owned()));
+    assert_eq!(owner(&again), ("1".to_owned(), String::new()));
 }

@@ -150,3 +150,22 @@ proptest! {
         });
     }
 }
+
+proptest! {
+    // Dozens of flushes in every case.
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    // A file for every batch, so that RocksDB merges files all the time: what was removed never
+    // rises again, what was kept is never lost.
+    #[test]
+    fn flushes_and_compactions_change_no_answer(
+        script in prop::collection::vec(any::<u8>(), 100..200),
+    ) {
+        let folder = TempDir::new().unwrap();
+        let store = RocksStore::open(folder.path(), 2, MEMORY_BYTES).unwrap();
+        let tables = Box::new(store.partition(1).unwrap());
+        conformance::check_random(tables, &script, |tables, _| {
+            store.flush().unwrap();
+            tables
+        });
+    }
+}

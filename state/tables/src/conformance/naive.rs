@@ -149,6 +149,16 @@ pub(super) fn compare(tables: &dyn Tables, naive: &Naive) {
             );
         }
     }
+    let end = Millis(i64::MAX);
+    for after in ok(naive.due(end, usize::MAX)) {
+        for until in [after.due_at, end] {
+            assert_eq!(
+                ok(tables.due_after(Some(&after), until, 2)),
+                ok(naive.due_after(Some(&after), until, 2)),
+                "after {after:?}"
+            );
+        }
+    }
     for org_id in naive
         .rows
         .iter()

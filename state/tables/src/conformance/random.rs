@@ -24,7 +24,7 @@ const KEYS: [&[u8]; 9] = [
 const ORGS: [&str; 5] = ["", "a", "ab", "a\0", "\u{fc}"];
 
 /// Bytes per change of a script.
-const STEP: usize = 5;
+pub(super) const STEP: usize = 5;
 
 /// Applies the batches that `script` spells, and compares every answer with [`super::Naive`] after
 /// each. `between` gets the tables after every batch and its number: it may flush them, or close
@@ -70,7 +70,7 @@ fn finish(
     fixture
 }
 
-fn spell(fixture: &Fixture, step: &[u8]) -> Change {
+pub(super) fn spell(fixture: &Fixture, step: &[u8]) -> Change {
     let pick = |byte: u8, length: usize| usize::from(byte) % length;
     let table = Table::ALL[pick(step[0] & 1, Table::ALL.len())];
     let key = Bytes::from_static(KEYS[pick(step[1], KEYS.len())]);

@@ -94,6 +94,31 @@ pub(super) fn progress_comes_back(mut fixture: Fixture) {
     assert_eq!(ok(fixture.tables.meta()), Some(meta(2)));
 }
 
+pub(super) fn answers_stay_as_they_were(mut fixture: Fixture) {
+    fixture.put(Table::Connections, b"a", b"before", Some(5), "org");
+    fixture.put(Table::Connections, b"b", b"before", Some(6), "org");
+    let ask = |fixture: &Fixture| {
+        (
+            ok(fixture.tables.get(Table::Connections, b"a")),
+            ok(fixture.tables.scan(Table::Connections, None, 9)),
+            fixture.due(9, 9),
+            fixture.tenant("org", None, 9),
+            ok(fixture.tables.meta()),
+        )
+    };
+    let (first, again) = (ask(&fixture), ask(&fixture));
+    assert_eq!(first, again);
+    fixture.put(Table::Connections, b"a", b"after!", Some(1), "other");
+    fixture.remove(Table::Connections, b"b");
+    // What was given away is nobody's view of the tables: a batch under way decides by it.
+    assert_eq!(first, again);
+    let (row, rows, due, keys, meta) = ask(&fixture);
+    assert_eq!(row.as_deref(), Some(&b"after!"[..]));
+    assert_eq!((rows.len(), due.len(), keys.len()), (1, 1, 0));
+    assert_eq!(meta.map(|meta| meta.batch), Some(4));
+    assert_eq!(first.0.as_deref(), Some(&b"before"[..]));
+}
+
 pub(super) fn a_refused_batch_leaves_nothing(mut fixture: Fixture) {
     fixture.put(Table::Connections, b"client", b"before", Some(5), "org");
     if !cfg!(debug_assertions) {

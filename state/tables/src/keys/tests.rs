@@ -38,6 +38,21 @@ fn foreign_keys_are_no_time_entries() {
 }
 
 #[test]
+fn foreign_keys_are_no_tenant_entries() {
+    let good = tenant("ab", b"c");
+    let entry = parse_tenant(&good).unwrap();
+    assert_eq!((entry.org_id.as_str(), &entry.key[..]), ("ab", &b"c"[..]));
+    // Without its key it is the entry of the client "": any bytes are a client's key.
+    for end in 0..good.len() - 1 {
+        assert_eq!(parse_tenant(&good[..end]), None, "{end} bytes");
+    }
+    assert_eq!(parse_tenant(&row(Table::Connections, b"a long key")), None);
+    let mut no_text = good;
+    no_text[5] = 0xff;
+    assert_eq!(parse_tenant(&no_text), None);
+}
+
+#[test]
 fn end_of_a_prefix_skips_trailing_ones() {
     assert_eq!(end_of(&[4, 0, 0xff, 0xff]), [4, 1]);
     assert_eq!(end_of(&[4, 7]), [4, 8]);
@@ -56,6 +71,7 @@ proptest! {
         let (one, two) = (entry(one), entry(two));
         prop_assert_eq!(encoded(&one).cmp(&encoded(&two)), one.cmp(&two));
         prop_assert!(encoded(&one) >= due_from(one.due_at) && encoded(&one) < due_end());
+        prop_assert!(encoded(&one) > due_begin());
         prop_assert_eq!(parse_due(&encoded(&one)), Some(one));
     }
 
@@ -68,6 +84,10 @@ proptest! {
         let is_inside = |entry: Vec<u8>| entry >= prefix && entry < end;
         prop_assert!(is_inside(tenant(&org, &key)));
         prop_assert_eq!(is_inside(tenant(&other, &key)), org == other);
+        let inside = tenant(&org, &key);
+        prop_assert!(inside >= tenant_begin() && inside < end_of(&tenant_begin()));
+        let entry = TenantEntry { org_id: org.clone(), key: key.into() };
+        prop_assert_eq!(parse_tenant(&inside), Some(entry));
     }
 
     #[test]

@@ -10,6 +10,21 @@ fn memory_tables_conform() {
     conformance::check(|| Box::new(MemoryTables::new()));
 }
 
+fn shared() -> conformance::Pair {
+    let tables = SharedTables::new(MemoryTables::new());
+    (Box::new(tables.clone()), Box::new(tables))
+}
+
+#[test]
+fn views_of_memory_tables_conform() {
+    conformance::check_views(shared);
+}
+
+#[test]
+fn shared_tables_conform() {
+    conformance::check(|| Box::new(SharedTables::default()));
+}
+
 #[test]
 fn the_reference_keeps_index_entries_per_table() {
     let mut naive = conformance::Naive::default();
@@ -28,6 +43,27 @@ fn the_reference_keeps_index_entries_per_table() {
     naive.apply(&[change], &Meta::default()).unwrap();
     assert_eq!(naive.index(Table::Connections, b"client"), Some(index));
     assert_eq!(naive.index(Table::Outbox, b"client"), None);
+}
+
+#[test]
+fn old_is_what_the_indexes_hold_and_not_more() {
+    let mut tables = MemoryTables::new();
+    let index = |org_id: &str| RowIndex {
+        due_at: Some(Millis(1)),
+        org_id: org_id.into(),
+    };
+    let put = |old: Option<RowIndex>| Change {
+        table: Table::Outbox,
+        key: Bytes::from_static(b"delivery"),
+        old,
+        new: Some((Bytes::from_static(b"row"), index("org"))),
+    };
+    tables.apply(&[put(None)], &Meta::default()).unwrap();
+    // A restore reads the organisation off the row, a batch does not: both name the same entries.
+    let without_org = put(Some(index("")));
+    tables.apply(&[without_org], &Meta::default()).unwrap();
+    let another_time = put(Some(RowIndex::default()));
+    assert!(tables.apply(&[another_time], &Meta::default()).is_err());
 }
 
 #[test]
@@ -72,5 +108,12 @@ proptest! {
         script in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         conformance::check_random(Box::new(MemoryTables::new()), &script, |tables, _| tables);
+    }
+
+    #[test]
+    fn any_batches_give_views_of_the_reference(
+        script in prop::collection::vec(any::<u8>(), 0..60),
+    ) {
+        conformance::check_views_random(shared(), &script);
     }
 }

@@ -13,6 +13,7 @@ use crate::embedded::store::BoxError;
 struct Disk {
     db: Arc<DB>,
     is_full: AtomicBool,
+    is_broken: AtomicBool,
     is_held: Mutex<bool>,
     released: Condvar,
     writes: Mutex<Vec<usize>>,
@@ -39,6 +40,7 @@ impl super::Disk for Disk {
         if self.is_full.load(Ordering::SeqCst) {
             return Err("no space left on device".into());
         }
+        assert!(!self.is_broken.load(Ordering::SeqCst), "a bug below");
         super::Disk::write(self.db.as_ref(), batch, sync)
     }
 }
@@ -49,6 +51,7 @@ fn open(options: EmbeddedOptions) -> (EmbeddedLog, Arc<Disk>) {
         let disk = Arc::new(Disk {
             db: store.db.clone(),
             is_full: AtomicBool::new(false),
+            is_broken: AtomicBool::new(false),
             is_held: Mutex::new(false),
             released: Condvar::new(),
             writes: Mutex::default(),
@@ -104,6 +107,46 @@ fn a_failed_write_stops_the_log() {
     let log = EmbeddedLog::open(manual(folder.path()), clock()).unwrap();
     assert_eq!(block_on(log.append(status("again"))).unwrap(), [1]);
     assert_eq!(values(&log, Topic::Status, 0), ["kept", "again"]);
+}
+
+#[test]
+fn who_waits_for_the_log_to_stop_hears_of_it() {
+    let folder = TempDir::new().unwrap();
+    let (log, disk) = open(manual(folder.path()));
+    let mut stopped = log.stopped();
+    block_on(log.append(status("kept"))).unwrap();
+    assert!((&mut stopped).now_or_never().is_none());
+    disk.is_full.store(true, Ordering::SeqCst);
+    block_on(log.append(status("lost"))).unwrap_err();
+    // Whoever was refused finds it stopped.
+    let error = stopped.now_or_never().unwrap();
+    let path = folder.path().to_str().unwrap();
+    assert!(matches!(&error, Error::Stopped { path: named, .. } if named == path));
+    let closed = log.stopped();
+    log.close();
+    assert!(matches!(block_on(closed), Error::Closed));
+}
+
+#[test]
+fn who_waits_for_a_log_that_is_closed_hears_of_it() {
+    let folder = TempDir::new().unwrap();
+    let log = EmbeddedLog::open(manual(folder.path()), clock()).unwrap();
+    let stopped = log.stopped();
+    drop(log);
+    assert!(matches!(block_on(stopped), Error::Closed));
+}
+
+#[test]
+fn a_writer_that_is_gone_is_a_log_that_has_stopped() {
+    let folder = TempDir::new().unwrap();
+    let (log, disk) = open(manual(folder.path()));
+    disk.is_broken.store(true, Ordering::SeqCst);
+    block_on(log.append(status("lost"))).unwrap_err();
+    let error = block_on(log.stopped());
+    assert!(matches!(error, Error::Stopped { .. }), "{error}");
+    let error = block_on(log.append(status("refused"))).unwrap_err();
+    assert!(matches!(error, Error::Stopped { .. }), "{error}");
+    assert_eq!(log.offsets(Topic::Status, 0).unwrap().end, 0);
 }
 
 #[test]

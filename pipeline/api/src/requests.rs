@@ -1,0 +1,114 @@
+//! The one thing that the API writes: requests to send something to a device.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use rollcall_log::{Append, Clock, Error, Log, NewRecord};
+use rollcall_model::event::OutboundRequest;
+use rollcall_model::{ClientId, ConnectionRow, DeliveryId, Topic};
+use rollcall_schemas::Record;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::message::Message;
+use crate::problem::Problem;
+
+/// Makes a request repeatable: the same key for the same client is the same request (IETF draft
+/// `idempotency-key-header`).
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Longest key taken, in bytes.
+const KEY_BYTES_MAX: usize = 256;
+
+/// Namespace of the ids made of idempotency keys. Arbitrary, and fixed for ever.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6f1a_55c2_0c0e_5a57_8f4b_7a5b_64d2_91c3);
+
+/// Trace context, passed on untouched.
+const TRACE_HEADER: &str = "traceparent";
+
+/// Writes requests; clones share the log.
+#[derive(Clone)]
+pub struct Requests {
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Requests {
+    /// Requests go to `log`; relative deadlines count from `clock`.
+    pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>) -> Self {
+        Self { log, clock }
+    }
+
+    /// Asks for `body` to be sent to the client of `row`: `201 {"id"}` once the request is durable.
+    /// What becomes of it stands in `outbox` and `events` under that id.
+    pub(crate) async fn send(
+        &self,
+        row: &ConnectionRow,
+        requester: String,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Response, Problem> {
+        let message = Message::read(body)?;
+        let key = idempotency_key(headers)?;
+        let id = match &key {
+            // Of one organisation: another's key must not hide this request.
+            Some(key) => {
+                let name = format!("{}|{}|{key}", row.org_id, row.client_id);
+                DeliveryId(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+            }
+            None => DeliveryId(Uuid::new_v4()),
+        };
+        let deadline_ms = message.deadline_ms;
+        let request = OutboundRequest {
+            id,
+            body: message.body,
+            deadline: deadline_ms.map(|deadline_ms| self.clock.now() + deadline_ms),
+            idempotency_key: key.unwrap_or_default(),
+            requester,
+        };
+        self.append(&row.client_id, &request, headers).await?;
+        let body = Json(json!({ "id": id.to_string() }));
+        Ok((StatusCode::CREATED, body).into_response())
+    }
+
+    async fn append(
+        &self,
+        client: &ClientId,
+        request: &OutboundRequest,
+        headers: &HeaderMap,
+    ) -> Result<(), Problem> {
+        let trace = headers.get(TRACE_HEADER).map(HeaderValue::as_bytes);
+        let trace = trace.map(|trace| (TRACE_HEADER.to_owned(), Bytes::copy_from_slice(trace)));
+        let record = NewRecord {
+            topic: Topic::Requests,
+            partition: None,
+            key: Some(Bytes::copy_from_slice(client.as_bytes())),
+            value: Some(request.encode().into()),
+            headers: trace.into_iter().collect(),
+        };
+        let append = Append {
+            records: vec![record],
+            positions: Vec::new(),
+        };
+        match self.log.append(append).await {
+            Ok(_) => Ok(()),
+            Err(Error::Busy { .. }) => Err(Problem::busy()),
+            Err(error) => Err(Problem::internal(&error)),
+        }
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    match value.to_str() {
+        Ok(key) if !key.is_empty() && key.len() <= KEY_BYTES_MAX => Ok(Some(key.to_owned())),
+        _ => Err(Problem::invalid(format!(
+            "{IDEMPOTENCY_KEY} must be 1 to {KEY_BYTES_MAX} printable ASCII characters"
+        ))),
+    }
+}

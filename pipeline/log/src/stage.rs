@@ -1,0 +1,200 @@
+//! A stage: reads one topic and appends what it makes of its records together with its position, so
+//! that each record counts exactly once in the log. The resolver and the sender are stages; the
+//! processor, which reads several topics at once, is not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, try_join_all};
+use rollcall_model::Topic;
+use tokio::sync::watch;
+
+use crate::{Append, Error, Log, NewRecord, Position, ReadLimit, Stored};
+
+/// How long results wait before they are offered again to a log that takes no more appends.
+const BUSY_DELAY: Duration = Duration::from_millis(50);
+
+/// What a stage reads, and what it makes of it.
+pub trait Stage: Send + Sync {
+    /// The reader's name: its positions are kept under it.
+    fn group(&self) -> &'static str;
+
+    /// What it reads.
+    fn topic(&self) -> Topic;
+
+    /// How much of a partition it takes at a time: read, worked on and appended as one.
+    fn limit(&self) -> ReadLimit;
+
+    /// What follows from `records`. May be called again for the same records: after a crash, or
+    /// when it is dropped because the stage is told to stop.
+    fn work<'a>(&'a self, partition: u32, records: &'a [Stored]) -> BoxFuture<'a, Vec<NewRecord>>;
+
+    /// Retention took the records from `from` to `start` before they were read.
+    fn skipped(&self, partition: u32, from: u64, start: u64);
+}
+
+/// Why a stage stopped. Never the fault of a record.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// Its topic cannot be read.
+    #[error("{group} cannot read {topic}/{partition}")]
+    Read {
+        /// The stage.
+        group: &'static str,
+        /// What it reads.
+        topic: Topic,
+        /// Which partition.
+        partition: u32,
+        /// What the log said.
+        #[source]
+        source: Error,
+    },
+    /// Its results cannot be written; neither they nor its position were.
+    #[error("{group} cannot append what it made of {topic}/{partition}")]
+    Append {
+        /// The stage.
+        group: &'static str,
+        /// What it reads.
+        topic: Topic,
+        /// Which partition.
+        partition: u32,
+        /// What the log said.
+        #[source]
+        source: Error,
+    },
+}
+
+/// Runs `stage` on every partition until `stop` shows true or its sender is gone, or the log fails.
+///
+/// Exactly once in the log: results and position are one append. On stop, work under way is dropped
+/// and an append under way is waited for.
+pub async fn run_stage(
+    log: Arc<dyn Log>,
+    stage: &dyn Stage,
+    stop: watch::Receiver<bool>,
+) -> Result<(), StageError> {
+    let partitions = 0..log.partitions(stage.topic());
+    let reading = partitions.map(|partition| {
+        let reader = Reader {
+            log: log.clone(),
+            stage,
+            partition,
+        };
+        reader.follow(stop.clone())
+    });
+    try_join_all(reading).await?;
+    Ok(())
+}
+
+struct Reader<'a> {
+    log: Arc<dyn Log>,
+    stage: &'a dyn Stage,
+    partition: u32,
+}
+
+impl Reader<'_> {
+    async fn follow(self, mut stop: watch::Receiver<bool>) -> Result<(), StageError> {
+        let mut appended = self.log.appended();
+        let mut next = self.first()?;
+        while !*stop.borrow() {
+            // Marked before reading: what is appended meanwhile wakes the wait below.
+            appended.borrow_and_update();
+            let records = self.read(&mut next)?;
+            let Some(last) = records.last() else {
+                tokio::select! {
+                    () = stopped(&mut stop) => break,
+                    changed = appended.changed() => if changed.is_err() { break },
+                }
+                continue;
+            };
+            let after = last.offset + 1;
+            let made = tokio::select! {
+                biased;
+                () = stopped(&mut stop) => break,
+                made = self.stage.work(self.partition, &records) => made,
+            };
+            if !self.write(made, after, &mut stop).await? {
+                break;
+            }
+            next = after;
+        }
+        Ok(())
+    }
+
+    /// Appends results and position; false when told to stop while the log was too busy to take
+    /// them.
+    async fn write(
+        &self,
+        records: Vec<NewRecord>,
+        after: u64,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<bool, StageError> {
+        let position = Position {
+            group: self.stage.group().to_owned(),
+            topic: self.stage.topic(),
+            partition: self.partition,
+            next: after,
+        };
+        let append = Append {
+            records,
+            positions: vec![position],
+        };
+        loop {
+            match self.log.append(append.clone()).await {
+                Ok(_) => return Ok(true),
+                Err(Error::Busy { .. }) => tokio::select! {
+                    biased;
+                    () = stopped(stop) => return Ok(false),
+                    () = tokio::time::sleep(BUSY_DELAY) => {}
+                },
+                Err(source) => {
+                    return Err(StageError::Append {
+                        group: self.stage.group(),
+                        topic: self.stage.topic(),
+                        partition: self.partition,
+                        source,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Where the group left off, or the first record kept.
+    fn first(&self) -> Result<u64, StageError> {
+        let (topic, partition) = (self.stage.topic(), self.partition);
+        let position = self.log.position(self.stage.group(), topic, partition);
+        let first = position.and_then(|position| match position {
+            Some(next) => Ok(next),
+            None => Ok(self.log.offsets(topic, partition)?.start),
+        });
+        first.map_err(|source| self.unreadable(source))
+    }
+
+    /// The next records; goes on behind those that retention took.
+    fn read(&self, next: &mut u64) -> Result<Vec<Stored>, StageError> {
+        let (topic, limit) = (self.stage.topic(), self.stage.limit());
+        let read = match self.log.read(topic, self.partition, *next, limit) {
+            Err(Error::OutOfRange { from, start, .. }) => {
+                self.stage.skipped(self.partition, from, start);
+                *next = start;
+                self.log.read(topic, self.partition, start, limit)
+            }
+            other => other,
+        };
+        read.map_err(|source| self.unreadable(source))
+    }
+
+    fn unreadable(&self, source: Error) -> StageError {
+        StageError::Read {
+            group: self.stage.group(),
+            topic: self.stage.topic(),
+            partition: self.partition,
+            source,
+        }
+    }
+}
+
+/// Done once `stop` shows true or nobody is left to say so.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|is_stopping| *is_stopping).await;
+}

@@ -1,0 +1,230 @@
+//! What is sent to the client, and what became of it (DESIGN.md sections 3 and 4).
+
+use rollcall_model::event::{Message, OutboundRequest, Receipt, ReceiptOutcome};
+use rollcall_model::row::Presence;
+use rollcall_model::{
+    Arrival, Cause, ClientId, Delivery, DeliveryId, DeliveryState, Derived, OutboundDelivery, Topic,
+};
+
+use crate::oracle::Oracle;
+use crate::turn::Said;
+
+/// Longest text of a device that is kept, in bytes.
+const DETAIL_BYTES_MAX: usize = 1024;
+
+impl Oracle {
+    pub(crate) fn request(
+        &mut self,
+        client: &ClientId,
+        request: &OutboundRequest,
+        arrival: &Arrival,
+    ) {
+        if self.delivery(client, request.id).is_some() {
+            return;
+        }
+        let now = self.now;
+        let row = self.connections.get(client);
+        let org_id = row.map_or(String::new(), |row| row.org_id.clone());
+        let deadline = request.deadline;
+        let deadline = deadline.unwrap_or(arrival.appended_at + self.policy.delivery_deadline_ms);
+        let cause = Cause::Record(arrival.at);
+        let delivery = Delivery {
+            due_at: None,
+            client_id: client.clone(),
+            id: request.id,
+            state: DeliveryState::Queued,
+            org_id,
+            body: Some(request.body.clone()),
+            deadline,
+            attempt: 0,
+            requested_at: arrival.appended_at,
+            requester: request.requester.clone(),
+            cause,
+            detail: String::new(),
+            revision: 0,
+            updated_at: now,
+        };
+        self.outbox.insert((client.clone(), request.id), delivery);
+        if deadline <= now {
+            self.finish(
+                client,
+                request.id,
+                DeliveryState::Expired,
+                "deadline",
+                cause,
+            );
+        } else if self.is_connected(client) {
+            self.send(client, request.id, cause);
+        } else {
+            self.finish(
+                client,
+                request.id,
+                DeliveryState::Failed,
+                "not_connected",
+                cause,
+            );
+        }
+    }
+
+    pub(crate) fn receipt(&mut self, client: &ClientId, receipt: &Receipt, arrival: &Arrival) {
+        let id = receipt.delivery_id;
+        let attempts_max = self.policy.delivery_attempts_max;
+        let Some(delivery) = self.delivery_mut(client, id) else {
+            return;
+        };
+        if delivery.state != DeliveryState::Sent || delivery.attempt != receipt.attempt {
+            return;
+        }
+        let cause = Cause::Record(arrival.at);
+        let why = match receipt.outcome {
+            ReceiptOutcome::Acknowledged => {
+                self.finish(client, id, DeliveryState::Acknowledged, "", cause);
+                return;
+            }
+            ReceiptOutcome::NoSubscriber => "no_subscriber",
+            ReceiptOutcome::Failed => "send_failed",
+        };
+        if delivery.attempt >= attempts_max {
+            self.finish(client, id, DeliveryState::Failed, why, cause);
+        } else {
+            self.queue(client, id, why, cause);
+        }
+    }
+
+    /// What the device says to a delivery counts once, and more than what we thought of it.
+    pub(crate) fn answer(&mut self, client: &ClientId, message: &Message, arrival: &Arrival) {
+        let Some(id) = message.answers.filter(|_| !arrival.is_retained) else {
+            return;
+        };
+        let Some(delivery) = self.delivery_mut(client, id) else {
+            return;
+        };
+        let said_by_device = match delivery.cause {
+            Cause::Record(at) => matches!(at.topic, Topic::Messages | Topic::Status),
+            Cause::Timer { .. } => false,
+        };
+        let is_finished = match delivery.state {
+            DeliveryState::Answered => true,
+            DeliveryState::Failed => said_by_device || message.error.is_some(),
+            _ => false,
+        };
+        if is_finished {
+            return;
+        }
+        let cause = Cause::Record(arrival.at);
+        match &message.error {
+            None => self.finish(client, id, DeliveryState::Answered, "", cause),
+            Some(error) => {
+                delivery.state = DeliveryState::Failed;
+                delivery.detail = first_bytes(error);
+                delivery.body = None;
+                delivery.cause = cause;
+                self.said
+                    .push(Said::Delivery("device_error".to_owned(), cause));
+            }
+        }
+    }
+
+    /// A queued or sent delivery whose wait is over.
+    pub(crate) fn try_again(&mut self, client: &ClientId, id: DeliveryId, cause: Cause) {
+        let attempts_max = self.policy.delivery_attempts_max;
+        let is_connected = self.is_connected(client);
+        let Some(delivery) = self.delivery_mut(client, id) else {
+            return;
+        };
+        if delivery.attempt >= attempts_max {
+            let why = match delivery.state {
+                DeliveryState::Sent => "no_receipt".to_owned(),
+                _ => delivery.detail.clone(),
+            };
+            self.finish(client, id, DeliveryState::Failed, &why, cause);
+        } else if is_connected {
+            self.send(client, id, cause);
+        } else {
+            delivery.attempt += 1;
+            self.queue(client, id, "not_connected", cause);
+        }
+    }
+
+    /// Its deadline passed.
+    pub(crate) fn expire(&mut self, client: &ClientId, id: DeliveryId, cause: Cause) {
+        self.finish(client, id, DeliveryState::Expired, "deadline", cause);
+    }
+
+    fn is_connected(&self, client: &ClientId) -> bool {
+        let row = self.connections.get(client);
+        row.is_some_and(|row| row.presence != Presence::Offline)
+    }
+
+    /// The next attempt goes out.
+    fn send(&mut self, client: &ClientId, id: DeliveryId, cause: Cause) {
+        let now = self.now;
+        let Some(row) = self.connections.get(client).cloned() else {
+            return;
+        };
+        let Some(delivery) = self.delivery_mut(client, id) else {
+            return;
+        };
+        let Some(body) = delivery.body.clone() else {
+            return;
+        };
+        delivery.state = DeliveryState::Sent;
+        delivery.attempt += 1;
+        delivery.detail.clear();
+        delivery.cause = cause;
+        let outbound = OutboundDelivery {
+            delivery_id: id,
+            client_id: client.clone(),
+            dialect: row.dialect,
+            destination: row.destination,
+            body,
+            attempt: delivery.attempt,
+            deadline: delivery.deadline,
+            cause,
+            sent_at: now,
+        };
+        self.said.push(Said::Delivery(String::new(), cause));
+        self.said
+            .push(Said::Record(Derived::Delivery(Box::new(outbound))));
+    }
+
+    /// Waits for its next attempt.
+    fn queue(&mut self, client: &ClientId, id: DeliveryId, why: &str, cause: Cause) {
+        if let Some(delivery) = self.delivery_mut(client, id) {
+            delivery.state = DeliveryState::Queued;
+            why.clone_into(&mut delivery.detail);
+            delivery.cause = cause;
+            self.said.push(Said::Delivery(why.to_owned(), cause));
+        }
+    }
+
+    /// Nothing is left to send.
+    fn finish(
+        &mut self,
+        client: &ClientId,
+        id: DeliveryId,
+        state: DeliveryState,
+        why: &str,
+        cause: Cause,
+    ) {
+        if let Some(delivery) = self.delivery_mut(client, id) {
+            delivery.state = state;
+            why.clone_into(&mut delivery.detail);
+            delivery.body = None;
+            delivery.cause = cause;
+            self.said.push(Said::Delivery(why.to_owned(), cause));
+        }
+    }
+}
+
+/// As many whole characters as fit.
+fn first_bytes(text: &str) -> String {
+    let mut kept = String::new();
+    for character in text.chars() {
+        if kept.len() + character.len_utf8() > DETAIL_BYTES_MAX {
+            break;
+        }
+        kept.push(character);
+    }
+    kept
+}

@@ -1,0 +1,89 @@
+//! Somebody who reads the API all the time: the real replica over the same log.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use rollcall_api::{Lookup, Replica};
+use tokio::sync::watch;
+
+use crate::history::Shown;
+use crate::log::SimLog;
+
+/// Polls after which a replica that has not caught up never will.
+const POLLS_MAX: usize = 10_000;
+
+/// A replica and the follower that fills it, turned by hand.
+pub(crate) struct Watcher {
+    /// What the API answers from.
+    pub(crate) replica: Replica,
+    /// Why the follower gave up, if it did.
+    pub(crate) failure: Option<String>,
+    following: BoxFuture<'static, Result<(), rollcall_api::Error>>,
+    _stop: watch::Sender<bool>,
+}
+
+impl Watcher {
+    /// An empty replica of `log`.
+    pub(crate) fn new(log: Arc<SimLog>) -> Self {
+        let (replica, follower) = Replica::new(log);
+        let (stop, stopped) = watch::channel(false);
+        Self {
+            replica,
+            failure: None,
+            following: follower.run(stopped).fuse().boxed(),
+            _stop: stop,
+        }
+    }
+
+    /// Forgets everything and begins anew.
+    pub(crate) fn restart(&mut self, log: Arc<SimLog>) {
+        *self = Self::new(log);
+    }
+
+    /// Reads all that the changelogs hold.
+    pub(crate) fn follow(&mut self) {
+        let woken = Arc::new(Woken(AtomicBool::new(true)));
+        let waker = Waker::from(woken.clone());
+        // The follower yields with a wake; without one it waits for the next append.
+        for _ in 0..POLLS_MAX {
+            if !woken.0.swap(false, Ordering::Relaxed) {
+                return;
+            }
+            let mut context = Context::from_waker(&waker);
+            if let Poll::Ready(Err(error)) = self.following.poll_unpin(&mut context) {
+                self.failure = Some(error.to_string());
+            }
+        }
+        self.failure = Some(format!("not at the end after {POLLS_MAX} looks"));
+    }
+
+    /// What the API shows to whom, and every row of the replica.
+    pub(crate) fn shown(&self) -> (Vec<Shown>, Vec<(Bytes, Bytes)>) {
+        let mut shown = Vec::new();
+        for org_id in ["", "org-0", "org-1", "org-2", "org-3"] {
+            for lookup in [Lookup::Strict, Lookup::Relaxed] {
+                let page = self.replica.page(org_id, lookup, 0, usize::MAX);
+                shown.push(Shown {
+                    org_id: org_id.to_owned(),
+                    lookup,
+                    values: page.unwrap_or_default().values,
+                });
+            }
+        }
+        let rows = self.replica.scan(None, usize::MAX).unwrap_or_default();
+        (shown, rows)
+    }
+}
+
+/// Remembers that somebody was woken.
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
