@@ -11,8 +11,10 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/rollcall/target
 CARGO := cargo
 CRATE_FLAGS := --release --locked --workspace
 ARGS ?=
+TARGET ?=
+SECONDS ?= 60
 
-.PHONY: help setup build run test sim mutants check fmt clippy tidy doc
+.PHONY: help setup build run test sim mutants fuzz check fmt clippy tidy doc
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -42,6 +44,10 @@ mutants: setup ## are wrong rules found? docs/testing.md, "Mutation check"
 	tests/mutate
 
 check: setup fmt clippy tidy doc ## formatting, lints, tidy rules and documentation; no warnings
+
+# Beside the gate, which replays what it found.
+fuzz: setup ## any bytes against a decoder: TARGET=dialect_draft SECONDS=60
+	@tests/fuzz/run "$(TARGET)" "$(SECONDS)" $(ARGS)
 
 fmt:
 	$(CARGO) fmt --all --check

@@ -14,6 +14,7 @@ use serde_avro_fast::ser::SerializerConfig;
 use crate::error::DecodeError;
 use crate::frame;
 use crate::registry::{Subject, Writer, subject_of};
+use crate::text;
 
 /// Most elements of one array. The longest legal one (user properties of a 1 MiB MQTT packet) has
 /// fewer: each takes five bytes there. Without a bound a count of 2^63 would only end at the end of
@@ -82,6 +83,6 @@ pub(crate) fn open(
 pub(crate) fn undecodable(subject: Subject, error: &dyn std::fmt::Display) -> DecodeError {
     DecodeError::Undecodable {
         subject: subject.name(),
-        text: error.to_string(),
+        text: text::message(error),
     }
 }

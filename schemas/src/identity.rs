@@ -1,11 +1,15 @@
-//! The x-rh-identity document of a client whose tenant came from a place that has no document of
-//! its own.
+//! x-rh-identity: the document of a client whose tenant came from a place that has no document of
+//! its own, and (`header`) the caller of the API.
 //!
 //! Shape: anchors/cloud-connector.md section 4, "What HBI takes today". Nothing is signed or
 //! checked here.
 
+mod header;
+
 use rollcall_model::{ClientId, Json};
 use serde::Serialize;
+
+pub use header::{HeaderError, org_id};
 
 /// The identity of `client` as a System that authenticated with its certificate.
 ///

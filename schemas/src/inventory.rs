@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::dialect::rfc3339;
+use crate::object::Object;
 
 /// Who tells inventory of the host. Deployed consumers know no other name.
 const REPORTER: &str = "cloud-connector";
@@ -107,8 +108,8 @@ fn text(value: &RawValue) -> Option<String> {
 
 /// Only a certificate proves that the client is the system's owner.
 fn is_cert_auth(identity: &Json) -> bool {
-    let document: Option<IdentityDocument> = serde_json::from_str(identity.as_str()).ok();
-    document.is_some_and(|document| document.identity.auth_type == "cert-auth")
+    let document: Option<Object<IdentityDocument>> = serde_json::from_str(identity.as_str()).ok();
+    document.is_some_and(|Object(document)| document.identity.0.auth_type == "cert-auth")
 }
 
 /// A tag name's values by namespace and name.
@@ -146,7 +147,7 @@ struct SystemProfile<'a> {
 
 #[derive(Deserialize)]
 struct IdentityDocument {
-    identity: IdentityType,
+    identity: Object<IdentityType>,
 }
 
 #[derive(Deserialize)]

@@ -10,6 +10,7 @@ mod parts;
 use rollcall_model as model;
 use rollcall_model::Topic;
 use rollcall_model::event::{AnswerSource, OutboundRequest, Receipt, TenantAnswer, TenantOutcome};
+use rollcall_model::json::Tree;
 use serde_json::{Map, Value, json};
 
 use crate::error::DecodeError;
@@ -171,10 +172,12 @@ fn connection_event(event: &model::ConnectionEvent) -> Value {
 }
 
 fn inventory(value: &[u8]) -> Result<Value, DecodeError> {
-    serde_json::from_slice(value).map_err(|error| DecodeError::Undecodable {
-        subject: "inventory",
-        text: error.to_string(),
-    })
+    let tree = serde_json::from_slice::<Tree>(value);
+    tree.map(|Tree(value)| value)
+        .map_err(|error| DecodeError::Undecodable {
+            subject: "inventory",
+            text: error.to_string(),
+        })
 }
 
 fn lookup_due(due: &model::LookupDue) -> Value {

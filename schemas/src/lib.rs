@@ -4,7 +4,7 @@
 //! Wire types and domain types are different types; the conversions live here and nowhere else. No
 //! IO, no clock, no configuration. Reading order: the table of topics (`topics`, `partition`),
 //! values of topics (`record`, `frame`, `leading`, `json`, `evolution`), then what devices and
-//! inventory speak (`dialect`, `inventory`, `identity`).
+//! inventory speak (`dialect`, `inventory`, `identity`), and the resolver's file (`tenant_file`).
 
 pub mod partition;
 pub mod topics;
@@ -13,8 +13,10 @@ mod codec;
 mod error;
 mod frame;
 mod leading;
+mod object;
 mod record;
 mod registry;
+mod text;
 mod wire;
 
 pub mod evolution;
@@ -23,6 +25,7 @@ pub mod json;
 pub mod dialect;
 pub mod identity;
 pub mod inventory;
+pub mod tenant_file;
 
 pub use error::DecodeError;
 pub use frame::{body, fingerprint};

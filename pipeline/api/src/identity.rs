@@ -2,21 +2,12 @@
 //! [`crate::Config::check`].
 
 use axum::http::{HeaderMap, StatusCode};
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::Deserialize;
+use rollcall_schemas::identity;
 
 use crate::problem::Problem;
 
 /// The header: base64 of a JSON document.
 const HEADER: &str = "x-rh-identity";
-
-/// Standard alphabet; gateways differ about the padding.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// Who asks.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,48 +29,13 @@ impl Caller {
                 detail,
             ));
         };
-        let document = BASE64
-            .decode(header.as_bytes().trim_ascii())
-            .map_err(|error| bad(&format!("is not base64: {error}")))?;
-        let document: Document = serde_json::from_slice(&document)
-            .map_err(|error| bad(&format!("holds no identity: {error}")))?;
-        let identity = document.identity;
-        [
-            identity.org_id,
-            identity.internal.and_then(|internal| internal.org_id),
-        ]
-        .into_iter()
-        .flatten()
-        .find(|org_id| !org_id.is_empty())
-        .map(|org_id| Self { org_id })
-        .ok_or_else(|| bad("names no org_id"))
+        match identity::org_id(header.as_bytes()) {
+            Ok(org_id) => Ok(Self { org_id }),
+            Err(error) => Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "Bad identity",
+                format!("the {HEADER} header {error}"),
+            )),
+        }
     }
-}
-
-/// The part of the document that is read; everything else is for others.
-#[derive(Deserialize)]
-struct Document {
-    identity: Identity,
-}
-
-#[derive(Deserialize)]
-struct Identity {
-    #[serde(default)]
-    org_id: Option<String>,
-    #[serde(default)]
-    internal: Option<Internal>,
-}
-
-#[derive(Deserialize)]
-struct Internal {
-    #[serde(default)]
-    org_id: Option<String>,
-}
-
-fn bad(what: &str) -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "Bad identity",
-        format!("the {HEADER} header {what}"),
-    )
 }

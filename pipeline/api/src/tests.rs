@@ -1,6 +1,7 @@
 //! Tests on the in-memory log: rows go in as encoded changelog records, answers come out of the
 //! routers.
 
+mod any_head;
 mod identity;
 mod message;
 mod operator;

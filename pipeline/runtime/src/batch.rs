@@ -8,7 +8,8 @@ use rollcall_model::{
 };
 use rollcall_tables::{Due, Table, Tables};
 
-use crate::decode::{self, Decoder};
+use crate::dead_letter::dead_letter;
+use crate::decode::Decoder;
 use crate::error::Error;
 use crate::inputs::Inputs;
 use crate::metrics;
@@ -142,7 +143,7 @@ impl Folding<'_> {
                 if refused.reason == ReasonCode::UnknownSchema {
                     self.refused_for_schema += 1;
                 }
-                let letter = decode::dead_letter(at, record, refused, self.ctx.now);
+                let letter = dead_letter(at, record, refused, self.ctx.now);
                 self.derived
                     .push((traceparent, Derived::DeadLetter(Box::new(letter))));
             }

@@ -2,7 +2,7 @@
 
 use rollcall_log::Stored;
 use rollcall_model::ingress::IngressKind;
-use rollcall_model::{Arrival, ClientId, Coordinates, DeadLetter, Event, Ingress, Millis};
+use rollcall_model::{Arrival, ClientId, Coordinates, Event, Ingress};
 use rollcall_model::{Policy, ReasonCode, Topic};
 use rollcall_schemas::dialect::{self, Prefixes};
 use rollcall_schemas::{DecodeError, Record, partition};
@@ -180,23 +180,4 @@ fn bounded(topic: Topic, value: &[u8]) -> Result<(), Refused> {
     }
     let text = format!("{topic} record has {bytes} bytes; at most {bytes_max} are taken");
     Err(Refused::new(ReasonCode::TooLarge, text))
-}
-
-/// The dead letter for a refused record: the record whole, and why.
-pub(crate) fn dead_letter(
-    at: Coordinates,
-    record: &Stored,
-    refused: Refused,
-    now: Millis,
-) -> DeadLetter {
-    DeadLetter {
-        source: Some(at),
-        key: record.key.as_deref().unwrap_or_default().to_vec(),
-        value: record.value.as_deref().unwrap_or_default().to_vec(),
-        stage: "processor".to_owned(),
-        reason: refused.reason,
-        text: refused.text,
-        at: now,
-        mqtt_topic: refused.mqtt_topic,
-    }
 }

@@ -10,6 +10,7 @@
 //! changelog readers follow.
 
 mod batch;
+mod dead_letter;
 mod decode;
 mod error;
 mod inputs;

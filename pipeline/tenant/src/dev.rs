@@ -8,8 +8,8 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use rollcall_log::Clock;
 use rollcall_model::ClientId;
 use rollcall_model::event::TenantOutcome;
+use rollcall_schemas::tenant_file::found;
 
-use crate::entries::found;
 use crate::error::FileError;
 use crate::source::Source;
 use crate::static_file::{Absence, Watched};

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rollcall_schemas::tenant_file::ShapeError;
+
 /// Why the resolver stopped. Never the fault of a record: those become dead letters.
 pub type Error = rollcall_log::StageError;
 
@@ -57,7 +59,7 @@ pub enum FileError {
         column: usize,
         /// What is wrong there.
         #[source]
-        source: serde_json::Error,
+        source: ShapeError,
     },
 }
 

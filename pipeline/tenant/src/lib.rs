@@ -13,7 +13,6 @@
 
 mod config;
 mod dev;
-mod entries;
 mod error;
 mod run;
 mod source;

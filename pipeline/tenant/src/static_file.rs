@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 use rollcall_log::Clock;
 use rollcall_model::event::TenantOutcome;
 use rollcall_model::{ClientId, Millis};
+use rollcall_schemas::tenant_file::Entries;
 
-use crate::entries::Entries;
 use crate::error::FileError;
 use crate::metrics;
 use crate::source::Source;
@@ -192,8 +192,8 @@ fn load(path: &Path, stamp: Stamp) -> Result<Entries, FileError> {
     })?;
     Entries::parse(&text).map_err(|source| FileError::Shape {
         path: path.to_owned(),
-        line: source.line(),
-        column: source.column(),
+        line: source.line,
+        column: source.column,
         source,
     })
 }

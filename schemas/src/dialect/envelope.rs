@@ -12,8 +12,9 @@ use rollcall_model::ingress::Ingress;
 use rollcall_model::row::{Destination, Kind, OfflineReason, Protocol};
 use rollcall_model::{DeliveryId, Event, ReasonCode};
 
-use super::field::{Field, Members, shorten};
+use super::field::{Field, Members};
 use super::{Input, Refusal, refuse, rfc3339, route};
+use crate::text::shorten;
 
 /// The MQTT 5 user property that carries the session epoch.
 const EPOCH_PROPERTY: &str = "session-epoch";

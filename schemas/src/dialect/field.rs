@@ -13,9 +13,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::{ROW_JSON_BYTES_MAX, Refusal, SHORT_TEXT_BYTES_MAX, refuse};
-
-/// Longest value quoted in a refusal, in characters.
-const QUOTED_CHARS_MAX: usize = 48;
+use crate::text::shorten;
 
 /// The members of one object that have one of `N` names.
 #[derive(Debug)]
@@ -232,27 +230,6 @@ fn remedy(text: &str) -> String {
             shorten(text)
         )
     }
-}
-
-/// At most [`QUOTED_CHARS_MAX`] characters of `text` on one line, for a person.
-pub(super) fn shorten(text: &str) -> String {
-    let mut rest = text.chars();
-    let printable = |c: char| {
-        if c.is_control() {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            c
-        }
-    };
-    let mut short: String = rest
-        .by_ref()
-        .take(QUOTED_CHARS_MAX)
-        .map(printable)
-        .collect();
-    if rest.next().is_some() {
-        short.push('…');
-    }
-    short
 }
 
 fn invalid(text: String) -> Refusal {

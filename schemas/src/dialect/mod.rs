@@ -62,6 +62,8 @@ mod route;
 use rollcall_model::ingress::{Dialect, IngressKind, PAYLOAD_BYTES_MAX};
 use rollcall_model::{ClientId, Event, Ingress, Json, ReasonCode};
 
+use crate::text::shorten;
+
 pub use route::{PrefixError, Prefixes, Route, route};
 
 /// Longest text kept as JSON in a row, in bytes, for each of facts, dispatchers, tags and service
@@ -117,17 +119,14 @@ pub fn parse(ingress: &Ingress, client: &ClientId) -> Result<Event, Refusal> {
         IngressKind::Publish => {}
     }
     let place = route::place(&ingress.mqtt_topic, ingress.dialect).ok_or_else(|| {
-        let (topic, dialect) = (
-            field::shorten(&ingress.mqtt_topic),
-            ingress.dialect.as_str(),
-        );
+        let (topic, dialect) = (shorten(&ingress.mqtt_topic), ingress.dialect.as_str());
         refuse(
             ReasonCode::UnknownTopic,
             format!("MQTT topic {topic} is none that a device of dialect {dialect} publishes to"),
         )
     })?;
     if place.client != client.as_str() {
-        let named = field::shorten(place.client);
+        let named = shorten(place.client);
         return Err(refuse(
             ReasonCode::Misplaced,
             format!("record key is {client}, but its MQTT topic names {named}; use one client id"),

@@ -24,3 +24,24 @@ fn odd_names_are_escaped() {
     assert_eq!(document["identity"]["internal"]["org_id"], "o\"");
     assert_eq!(document["identity"]["account_number"], "");
 }
+
+/// The refusal of a header that holds `document`.
+fn refusal(document: &str) -> String {
+    let header = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, document);
+    org_id(header.as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn a_refused_header_is_not_quoted_whole() {
+    let refusal = refusal(&format!(r#"{{"identity":"{}"}}"#, "x".repeat(100_000)));
+    assert!(refusal.len() < 250, "{refusal}");
+}
+
+#[test]
+fn an_array_is_no_identity() {
+    for document in [r#"[["1",null]]"#, r#"{"identity":["1",null]}"#] {
+        assert!(refusal(document).contains("sequence"), "{document}");
+    }
+    let internal = r#"{"identity":{"internal":["1"]}}"#;
+    assert!(refusal(internal).contains("sequence"));
+}

@@ -208,3 +208,12 @@ fn arrays_in_sized_blocks_are_read() {
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
     assert_eq!(read.user_properties, [pair("a", "b"), pair("c", "d")]);
 }
+
+#[test]
+fn a_text_that_is_no_uuid_is_not_quoted_whole() {
+    let receipt = sample(Subject::Receipt, &noise()).bytes;
+    let id = [1; 100_000];
+    let framed = [&receipt[..10], &long(100_000), &id, &long(1), &[0, 0]].concat();
+    let error = Receipt::decode(&framed).unwrap_err().to_string();
+    assert!(error.contains("is no UUID") && error.len() < 400, "{error}");
+}

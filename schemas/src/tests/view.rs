@@ -263,6 +263,10 @@ fn inventory_is_shown_as_it_is() {
     let text = br#"{"operation":"add_host","data":{"org_id":"1"}}"#;
     let view = to_json(Topic::Inventory, text).unwrap();
     assert_eq!(view["data"]["org_id"], "1");
+    // A fact of this name has another meaning for serde_json's own `Value`.
+    let private = br#"{"data":{"$serde_json::private::RawValue":"x"}}"#;
+    let view = to_json(Topic::Inventory, private).unwrap();
+    assert_eq!(view["data"]["$serde_json::private::RawValue"], "x");
     let error = to_json(Topic::Inventory, b"{").unwrap_err();
     assert!(matches!(
         error,

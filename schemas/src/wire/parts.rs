@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::names::{BodyKind, Protocol, TimerKind, Topic};
 use super::{Bad, Wire, json, narrow};
+use crate::text::shorten;
 
 /// Avro `bytes`, borrowed where possible.
 #[derive(Debug, Default)]
@@ -79,8 +80,9 @@ impl Id<'_> {
     pub(crate) fn uuid(self, field: &'static str) -> Result<Uuid, Bad> {
         match self {
             Id::Value(uuid) => Ok(uuid),
-            Id::Text(text) => Uuid::try_parse(&text)
-                .map_err(|error| Bad::new(field, format!("{text:?} is no UUID: {error}"))),
+            Id::Text(text) => Uuid::try_parse(&text).map_err(|error| {
+                Bad::new(field, format!("{:?} is no UUID: {error}", shorten(&text)))
+            }),
         }
     }
 }

@@ -1,9 +1,13 @@
 //! JSON kept as the device sent it: checked text, not a tree.
 
+mod tree;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+pub use tree::Tree;
 
 /// Deepest nesting accepted; serde_json refuses 128, and no fact is deeper than a few levels.
 pub const DEPTH_MAX: usize = 64;
@@ -45,7 +49,8 @@ impl Json {
 
     /// The text parsed; a [`Json`] is valid by construction, so this always gives a value.
     pub fn value(&self) -> serde_json::Value {
-        serde_json::from_str(&self.0).unwrap_or_default()
+        let Tree(value) = serde_json::from_str(&self.0).unwrap_or_default();
+        value
     }
 
     /// Whether this is an object with at least one member.

@@ -1,6 +1,7 @@
 //! `rollcall connections list|get`: the connection table as an operator sees it.
 
 use anyhow::Context as _;
+use rollcall_model::json::Tree;
 use serde_json::Value;
 
 use super::source::{Source, block_on};
@@ -26,7 +27,7 @@ pub(crate) fn list(args: &List) -> Outcome {
             query.extend(after.take().map(|after| ("after", after)));
             let response = source.get(&["ops", "connections"], &query).await?;
             let response = response.context("the system has no operator's view; is it older?")?;
-            let page: Value = response.json().await.context("the system sent no JSON")?;
+            let Tree(page) = response.json().await.context("the system sent no JSON")?;
             if !args.json && !has_begun {
                 let names = line("CLIENT", "PRESENCE", "ORG", "DIALECT", "REV", "CHANGED");
                 print::line(&names)?;
@@ -63,7 +64,7 @@ pub(crate) fn get(args: &Get) -> Outcome {
                 args.id
             )));
         };
-        let row: Value = response.json().await.context("the system sent no JSON")?;
+        let Tree(row) = response.json().await.context("the system sent no JSON")?;
         print::line(&serde_json::to_string_pretty(&row).context("cannot write JSON")?)?;
         Ok(())
     })

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use chrono::{DateTime, SecondsFormat, Utc};
+use rollcall_model::json::Tree;
 use serde_json::Value;
 
 use super::Outcome;
@@ -36,7 +37,7 @@ pub(crate) fn run(args: &Tail) -> Outcome {
 
 /// `time  topic/partition/offset  key  value`, without members that say nothing.
 fn readable(line: &str) -> anyhow::Result<String> {
-    let mut record: Value = serde_json::from_str(line).context("the system sent no JSON")?;
+    let Tree(mut record) = serde_json::from_str(line).context("the system sent no JSON")?;
     let time = time(record["appended_at"].as_i64().unwrap_or_default());
     let mut value = record["value"].take();
     prune(&mut value);
@@ -68,3 +69,6 @@ fn prune(value: &mut Value) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! What one batch does: rows, derived streams, dead letters, timers.
 
+use rollcall_log::RECORD_BYTES_MAX;
 use rollcall_model::row::Presence;
-use rollcall_model::{LookupDue, Millis, Topic};
+use rollcall_model::{DeadLetter, LookupDue, Millis, Topic};
 use rollcall_schemas::Record as _;
 
 use super::support::{START, World, block_on, contents, handshake, ingress, record, row, settle};
@@ -73,6 +74,37 @@ fn answer_too_large_for_a_row_is_dead_lettered() {
     let letters = world.dead_letters();
     assert_eq!(letters[0], ("tenants/0/0".to_owned(), "too_large"));
     assert_eq!(letters[1], ("tenants/0/1".to_owned(), "undecodable"));
+}
+
+#[test]
+fn dead_letter_of_the_largest_record_is_taken_by_the_log() {
+    let world = World::new();
+    let (mut processor, _) = world.open(Default::default());
+    let largest = |key: &str| vec![0; RECORD_BYTES_MAX - key.len()];
+    world.append(record(Topic::Status, "c1", largest("c1")));
+    let long_key = "k".repeat(RECORD_BYTES_MAX - 1);
+    world.append(record(Topic::Status, &long_key, vec![0]));
+    let mut long_topic = ingress("c1", "{}");
+    long_topic.mqtt_topic = "t".repeat(RECORD_BYTES_MAX - 1024);
+    world.append(record(Topic::Status, "c1", long_topic.encode()));
+    world.online("c1", "m1");
+    settle(&mut processor);
+    let letters = world.values::<DeadLetter>(Topic::DeadLetters);
+    let reasons: Vec<_> = letters
+        .iter()
+        .map(|letter| letter.reason.as_str())
+        .collect();
+    assert_eq!(reasons, ["undecodable", "misplaced", "unknown_topic"]);
+    for letter in &letters {
+        assert!(
+            letter.text.contains("the first 4096 are kept"),
+            "{}",
+            letter.text
+        );
+        assert!(letter.text.len() < 2_000, "{} bytes", letter.text.len());
+    }
+    assert_eq!(letters[0].value, [0; 4096]);
+    assert!(row(&processor, "c1").is_some());
 }
 
 #[test]

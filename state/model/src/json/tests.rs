@@ -44,3 +44,14 @@ fn the_depth_is_bounded_outside_of_texts() {
     assert_eq!(Json::new(&nested(1_000_000)), Err(JsonError::TooDeep));
     assert!(Json::new(&format!(r#""\"{}""#, "[".repeat(1_000))).is_ok());
 }
+
+/// Found by fuzzing: serde_json's own `Value` reads such an object as something else, or not at
+/// all.
+#[test]
+fn a_private_name_of_serde_json_is_a_name_like_any_other() {
+    for member in ["5", "\"[1]\"", "\"not json\"", "{}"] {
+        let text = format!(r#"{{"$serde_json::private::RawValue":{member}}}"#);
+        let json = Json::new(&text).unwrap();
+        assert_eq!(json.value().to_string(), text);
+    }
+}

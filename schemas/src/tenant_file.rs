@@ -1,27 +1,46 @@
 //! The content of a tenant file: `{client_id: {accountId, orgId} | {error}}` (the deployed shape).
-//! No IO.
+//! Who reads the file, and when again, is the resolver's affair.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use rollcall_model::ClientId;
 use rollcall_model::event::TenantOutcome;
-use rollcall_schemas::identity;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
+use crate::identity;
+use crate::object::Object;
+use crate::text::{message, shorten};
+
 /// Who owns the clients that a file names. Only looked up, never walked: its order is of no matter.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Entries(HashMap<ClientId, Entry>);
+pub struct Entries(HashMap<ClientId, Entry>);
+
+/// What is wrong with a text, where, in few words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct ShapeError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1; 0 when the line is empty.
+    pub column: usize,
+    /// For a person.
+    text: String,
+}
 
 impl Entries {
-    /// Reads the text of a file. The error carries line and column.
-    pub(crate) fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+    /// Reads the text of a file.
+    pub fn parse(text: &str) -> Result<Self, ShapeError> {
+        serde_json::from_str(text).map_err(|error| ShapeError {
+            line: error.line(),
+            column: error.column(),
+            text: message(&error),
+        })
     }
 
     /// What the file says of `client`; `None` when it does not name it.
-    pub(crate) fn outcome(&self, client: &ClientId) -> Option<TenantOutcome> {
+    pub fn outcome(&self, client: &ClientId) -> Option<TenantOutcome> {
         Some(match self.0.get(client)? {
             Entry::Tenant { org_id, account } => found(client, org_id, account),
             Entry::Down(cause) => TenantOutcome::Unavailable {
@@ -31,13 +50,18 @@ impl Entries {
     }
 
     /// How many clients it names.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether it names none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
 /// The answer for a client of a known tenant, with the identity that a file cannot carry.
-pub(crate) fn found(client: &ClientId, org_id: &str, account: &str) -> TenantOutcome {
+pub fn found(client: &ClientId, org_id: &str, account: &str) -> TenantOutcome {
     TenantOutcome::Found {
         org_id: org_id.to_owned(),
         account: account.to_owned(),
@@ -107,10 +131,12 @@ impl<'de> Visitor<'de> for EntriesVisitor {
         let mut entries = HashMap::new();
         while let Some(key) = map.next_key::<String>()? {
             // Named in the text, because the position of a refusal is that of the entry's end.
-            let refused =
-                |why: &dyn fmt::Display| A::Error::custom(format!("client `{key}`: {why}"));
+            let refused = |why: &dyn fmt::Display| {
+                A::Error::custom(format!("client `{}`: {why}", shorten(&key)))
+            };
             let client = ClientId::new(&key).map_err(|error| refused(&error))?;
-            let entry = Entry::try_from(map.next_value::<RawEntry>()?);
+            let Object(entry) = map.next_value::<Object<RawEntry>>()?;
+            let entry = Entry::try_from(entry);
             let entry = entry.map_err(|error| refused(&error))?;
             if entries.insert(client, entry).is_some() {
                 return Err(refused(&"named twice"));
@@ -119,3 +145,6 @@ impl<'de> Visitor<'de> for EntriesVisitor {
         Ok(Entries(entries))
     }
 }
+
+#[cfg(test)]
+mod tests;

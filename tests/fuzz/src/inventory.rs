@@ -1,0 +1,78 @@
+//! The message to host inventory, from documents of anybody.
+
+use rollcall_model::{
+    Cause, ClientId, Coordinates, InventoryMessage, Json, Millis, RequestId, Topic,
+};
+use rollcall_schemas::inventory;
+use rollcall_schemas::json::to_json;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::input::Input;
+
+/// Any documents in any of the places.
+///
+/// Shape: flags (bit 0: tags) | stale timestamp (8) | org id | account | identity | tags | facts.
+pub fn inventory_message(data: &[u8]) {
+    let mut input = Input::new(data);
+    let flags = input.byte();
+    let stale_timestamp = Millis(input.number());
+    let (org_id, account) = (input.text(), input.text());
+    let identity = Json::new(&input.text());
+    let tags = Json::new(&input.text()).ok().filter(|_| flags & 1 != 0);
+    let facts = Json::new(&String::from_utf8_lossy(input.rest()));
+    let (Ok(identity), Ok(canonical_facts)) = (identity, facts) else {
+        return;
+    };
+    let at = Coordinates {
+        topic: Topic::Status,
+        partition: 0,
+        offset: 0,
+    };
+    check(&InventoryMessage {
+        client_id: ClientId::new("c-1").expect("a client id"),
+        org_id,
+        account,
+        identity,
+        canonical_facts,
+        tags,
+        request_id: RequestId(Uuid::nil()),
+        stale_timestamp,
+        cause: Cause::Record(at),
+    });
+}
+
+/// Ours is what we say, theirs is what inventory takes, and the whole can be read and shown.
+pub(crate) fn check(message: &InventoryMessage) {
+    let bytes = inventory::encode(message);
+    let value = to_json(Topic::Inventory, &bytes).expect("it is shown as JSON");
+    assert!(bytes.len() <= size_max(message), "{} bytes", bytes.len());
+    let data = &value["data"];
+    assert_eq!(data["org_id"], message.org_id.as_str());
+    assert_eq!(data["account"], message.account.as_str());
+    assert_eq!(data["reporter"], "cloud-connector");
+    let profile = &data["system_profile"];
+    assert_eq!(profile["rhc_client_id"], message.client_id.as_str());
+    if let Some(id) = data.get("insights_id") {
+        let id = id.as_str().expect("an id is a text");
+        assert!(Uuid::try_parse(id).is_ok(), "{id}");
+    }
+    if let Some(tags) = data.get("tags") {
+        assert!(message.tags.is_some(), "a fact passes for tags: {tags}");
+        let values = tags["rhc_client"].as_object().into_iter().flatten();
+        for (_, values) in values {
+            let values = values.as_array().expect("a list of values");
+            assert!(values.iter().all(Value::is_string), "{values:?}");
+        }
+    }
+}
+
+/// What bounds the message: base64 takes 4 bytes for 3, a control character becomes six, and every
+/// tag is put in a list.
+fn size_max(message: &InventoryMessage) -> usize {
+    let texts =
+        message.org_id.len() + message.account.len() + 2 * message.client_id.as_bytes().len();
+    let tags = message.tags.as_ref().map_or(0, |tags| tags.as_str().len());
+    let kept = message.canonical_facts.as_str().len() + 2 * message.identity.as_str().len();
+    1024 + 6 * (texts + tags) + 2 * kept
+}
