@@ -4,6 +4,7 @@ mod banner;
 mod cli;
 mod commands;
 mod config;
+mod fleet;
 mod hook;
 mod nearest;
 mod outlet;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Outcome {
     match command {
         Command::Dev(args) => commands::dev::run(&args),
+        Command::Fleet(args) => commands::fleet::run(&args),
         Command::Config(args) => commands::config::run(&args),
         Command::Tail(args) => commands::tail::run(&args),
         Command::Connections(Connections::List(args)) => commands::connections::list(&args),

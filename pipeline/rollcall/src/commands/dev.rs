@@ -13,6 +13,7 @@ use super::{Failure, Outcome};
 use crate::banner::{Tenants, banner};
 use crate::cli::Dev;
 use crate::config::{self, Config, Sources};
+use crate::fleet;
 use crate::print;
 use crate::stores::Folders;
 use crate::system::System;
@@ -24,12 +25,13 @@ const WORKER_THREADS_MIN: usize = 8;
 /// Runs until SIGINT or SIGTERM, or until a role fails.
 pub(crate) fn run(args: &Dev) -> Outcome {
     let config = effective(args)?;
+    let fleet = fleet::Wanted::check(args, &config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKER_THREADS_MIN.max(config.log.partitions as usize + 4))
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    runtime.block_on(serve(&config))
+    runtime.block_on(serve(&config, fleet))
 }
 
 /// The configuration with this command's flags on top.
@@ -53,7 +55,7 @@ fn effective(args: &Dev) -> Result<Config, Failure> {
     })?)
 }
 
-async fn serve(config: &Config) -> Outcome {
+async fn serve(config: &Config, fleet: Option<fleet::Wanted>) -> Outcome {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let data = DataDir::open(&config.process.data_dir)?;
@@ -69,12 +71,20 @@ async fn serve(config: &Config) -> Outcome {
         data.is_temporary(),
         &shown,
     ))?;
-    let failure = tokio::select! {
-        _ = interrupt.recv() => None,
-        _ = terminate.recv() => None,
-        error = system.failed() => Some(error),
+    let mqtt = system.addresses.mqtt;
+    let mut fleet = fleet.map(|fleet| fleet.start(mqtt)).transpose()?;
+    let failure = loop {
+        tokio::select! {
+            _ = interrupt.recv() => break None,
+            _ = terminate.recv() => break None,
+            error = system.failed() => break Some(error),
+            () = fleet::ended(&mut fleet) => fleet = None,
+        }
     };
     print::error("rollcall is stopping: devices first, then batches, then the disk.");
+    if let Some(fleet) = fleet {
+        fleet.stop().await;
+    }
     let stopped = system.stop().await;
     match failure {
         Some(error) => Err(error.into()),
