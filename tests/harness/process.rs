@@ -1,5 +1,5 @@
-//! `rollcall dev` as a child process: started on free ports in a temporary folder, killed,
-//! restarted.
+//! `rollcall dev` and `rollcall run` as a child process: started on free ports in a temporary
+//! folder, killed, restarted.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -113,6 +113,51 @@ impl Dev {
         self.start_by(command()?, args)
     }
 
+    /// Starts `rollcall run` on the data folder, on free ports, and waits until it is ready,
+    /// connected to its broker included. `mqtt` are lines of `[mqtt]`, with the url; each of
+    /// `roles` is named.
+    pub fn run(&self, mqtt: &str, roles: &[&str]) -> anyhow::Result<Rollcall> {
+        let rollcall = self.start_run(mqtt, roles)?;
+        rollcall.wait_until_ready()?;
+        Ok(rollcall)
+    }
+
+    /// The same without waiting for readiness.
+    pub fn start_run(&self, mqtt: &str, roles: &[&str]) -> anyhow::Result<Rollcall> {
+        let mut command = self.run_command(mqtt)?;
+        command.args(roles.iter().flat_map(|role| ["--role", role]));
+        Rollcall::spawn(command)
+    }
+
+    /// The same for a process that ends by itself. Errors: when it has not by the deadline.
+    pub fn run_to_end(&self, mqtt: &str) -> anyhow::Result<(ExitStatus, String)> {
+        let mut command = self.run_command(mqtt)?;
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = Guard(command.spawn().context("start rollcall run")?);
+        let said = Lines::default();
+        said.collect(child.0.stderr.take().context("the child's errors")?);
+        let status = eventually("the end of the process", || Ok(child.0.try_wait()?))?;
+        let said = eventually("its last line", || {
+            let said = said.tail();
+            Ok(said.contains("rollcall: ").then_some(said))
+        })?;
+        Ok((status, said))
+    }
+
+    fn run_command(&self, mqtt: &str) -> anyhow::Result<Command> {
+        let file = self.folder.path().join("node.toml");
+        let text = format!(
+            "{}\n[process]\ndata_dir = {:?}\n[api]\nlisten = \"127.0.0.1:0\"\n\
+             [ops]\nlisten = \"127.0.0.1:0\"\n[mqtt]\n{mqtt}\n",
+            self.config,
+            self.data_dir()
+        );
+        fs::write(&file, text)?;
+        let mut command = command()?;
+        command.arg("run").arg("--config").arg(file);
+        Ok(command)
+    }
+
     /// The same, ready for [`Rollcall::limit_files`]: what is written beyond the limit fails, where
     /// else a signal would end the process. Its standard error goes to the file `errors`, if there
     /// is one, and then is no part of [`Rollcall::tail`].
@@ -142,41 +187,13 @@ impl Dev {
             "127.0.0.1:0",
         ]);
         command.args(args);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().context("start rollcall dev")?;
-        let said = Lines::default();
-        let out = child.stdout.take().context("the child's output")?;
-        let err = child.stderr.take().context("the child's errors")?;
-        said.collect(out);
-        said.collect(err);
-        let mut child = Guard(child);
-        let address = |child: &mut Guard, name: &str| {
-            eventually(&format!("the `{name}` line of the banner"), || {
-                let found = said.find(|line| parse_address(line, name));
-                if found.is_none() && child.0.try_wait()?.is_some() {
-                    // Said once more below with everything it printed.
-                    anyhow::bail!("rollcall dev has ended");
-                }
-                Ok(found)
-            })
-            .with_context(|| format!("rollcall dev said:\n{}", said.tail()))
-        };
-        let mqtt = address(&mut child, "mqtt")?;
-        let http = address(&mut child, "http")?;
-        let ops = address(&mut child, "ops")?;
-        let rollcall = Rollcall {
-            mqtt,
-            http,
-            ops,
-            child,
-            said,
-        };
+        let rollcall = Rollcall::spawn(command)?;
         rollcall.wait_until_ready()?;
         Ok(rollcall)
     }
 }
 
-/// A running `rollcall dev`; killed when dropped.
+/// A running `rollcall dev` or `rollcall run`; killed when dropped.
 pub struct Rollcall {
     /// Where devices connect.
     pub mqtt: SocketAddr,
@@ -189,6 +206,42 @@ pub struct Rollcall {
 }
 
 impl Rollcall {
+    /// Starts `command` and waits for its addresses. A process without an API says no address of
+    /// it, and gets that of its ops port here.
+    fn spawn(mut command: Command) -> anyhow::Result<Self> {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("start rollcall")?;
+        let said = Lines::default();
+        let out = child.stdout.take().context("the child's output")?;
+        let err = child.stderr.take().context("the child's errors")?;
+        said.collect(out);
+        said.collect(err);
+        let mut child = Guard(child);
+        let address = |child: &mut Guard, name: &str| {
+            eventually(&format!("the `{name}` line of the banner"), || {
+                let found = said.find(|line| parse_address(line, name));
+                if found.is_none() && child.0.try_wait()?.is_some() {
+                    // Said once more below with everything it printed.
+                    anyhow::bail!("rollcall has ended");
+                }
+                Ok(found)
+            })
+            .with_context(|| format!("rollcall said:\n{}", said.tail()))
+        };
+        // It stands behind the others', so that all are there when it is.
+        let ops = address(&mut child, "ops")?;
+        let or_ops = |name| said.find(|line| parse_address(line, name)).unwrap_or(ops);
+        let (mqtt, http) = (or_ops("mqtt"), or_ops("http"));
+        let rollcall = Rollcall {
+            mqtt,
+            http,
+            ops,
+            child,
+            said,
+        };
+        Ok(rollcall)
+    }
+
     /// `kill -9`, and waits until the process is gone.
     pub fn kill(mut self) -> anyhow::Result<()> {
         self.child.0.kill()?;

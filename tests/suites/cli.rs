@@ -91,6 +91,60 @@ fn a_wrong_configuration_ends_with_2_and_names_key_and_remedy() {
 }
 
 #[test]
+fn a_node_that_lacks_something_ends_with_2_and_names_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = format!("[process]\ndata_dir = {:?}\n", folder.path().join("data"));
+    let url = "[mqtt]\nurl = \"mqtt://127.0.0.1:1\"\n";
+    // (configuration, roles, what the error must say)
+    let table: [(String, &[&str], &[&str]); 6] = [
+        (String::new(), &[], &["[process] data_dir"]),
+        (data.clone(), &[], &["[mqtt] url", "mqtt://"]),
+        (data.clone() + url, &[], &["[tenant] file", "orgId"]),
+        (data.clone(), &["resolve"], &["--role process"]),
+        (data.clone(), &["brigde"], &["brigde", "bridge"]),
+        (
+            data.clone() + "[mqtt]\nurl = \"http://broker\"\n",
+            &["bridge"],
+            &["[mqtt] url", "mqtt://broker:1883"],
+        ),
+    ];
+    for (text, roles, wanted) in table {
+        let (_folder, path) = config_file(&text);
+        let mut args = vec!["run", "--config", &path];
+        args.extend(roles.iter().flat_map(|role| ["--role", role]));
+        let (_, error, code) = run(&args);
+        assert_eq!(code, Some(2), "{text}{roles:?}: {error}");
+        for word in wanted {
+            assert!(
+                error.contains(word),
+                "{text}{roles:?} lacks {word}: {error}"
+            );
+        }
+    }
+    assert!(!folder.path().join("data").exists(), "something was opened");
+    let (_folder, path) = config_file(url);
+    let (_, error, code) = run(&["dev", "--config", &path]);
+    assert!(code == Some(2) && error.contains("rollcall run"), "{error}");
+}
+
+#[test]
+fn a_node_may_serve_the_api_alone() {
+    let dev = Dev::with_tenants("", "{}").unwrap();
+    let rollcall = dev.start().unwrap();
+    rollcall
+        .publish_status("device", &payload::handshake("id"))
+        .unwrap();
+    let is_there = |row: &Value| row["presence"] == "online";
+    rollcall.wait_for_row("device", "online", is_there).unwrap();
+    assert!(rollcall.terminate().unwrap().success());
+    // No broker is named, and none is needed.
+    let rollcall = dev.run("", &["api"]).unwrap();
+    assert!(is_there(&rollcall.row("device").unwrap().unwrap()));
+    assert_eq!(rollcall.api_list().unwrap(), Vec::<String>::new());
+    assert!(rollcall.terminate().unwrap().success());
+}
+
+#[test]
 fn a_port_in_use_names_the_flag_that_helps() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -39,6 +39,16 @@ impl Options {
         }
     }
 
+    /// The bridge of `rollcall run`, a client of somebody else's broker, under its MQTT client id.
+    pub fn subscriber(prefixes: Prefixes, client_id: impl Into<String>) -> Self {
+        Self {
+            prefixes,
+            bridge: client_id.into(),
+            broker_generation: None,
+            source: Source::Subscription,
+        }
+    }
+
     /// The generation in use for a writer made at `now`.
     pub(crate) fn generation(&self, now: Millis) -> u64 {
         self.broker_generation

@@ -9,6 +9,9 @@ pub struct PublishFacts {
     pub topic: String,
     /// Payload, byte for byte.
     pub payload: Bytes,
+    /// Bytes of the payload behind [`PublishFacts::payload`] that its edge did not keep, as the
+    /// packet was too large to be held; 0 for all others.
+    pub unread_bytes: usize,
     /// MQTT QoS, 0 to 2.
     pub qos: u8,
     /// MQTT RETAIN; what it means depends on [`crate::Source`].

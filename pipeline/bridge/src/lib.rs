@@ -2,21 +2,23 @@
 //! durable.
 //!
 //! The log is picked by MQTT topic alone; nothing is parsed here ("raw first", DESIGN.md section
-//! 2), and nothing is known of how a publish arrived: whoever holds its PUBACK back (in `rollcall
-//! dev` the embedded broker's publish hook) calls [`IngressWriter::write`]. The record goes next to
-//! the processor.
+//! 2). A publish arrives in one of two ways: in `rollcall dev` the embedded broker's publish hook
+//! calls [`IngressWriter::write`] and holds the PUBACK back meanwhile; in `rollcall run` the bridge
+//! is a client of somebody else's broker ([`run`]). The record goes next to the processor.
 //!
 //! Reading order: `facts` (what comes in), `config`, `headers`, `refuse` (what becomes a dead
-//! letter), `write`.
+//! letter), `write`, `subscribe`.
 
 mod config;
 mod facts;
 mod headers;
 mod refuse;
+mod subscribe;
 mod write;
 
 pub mod metrics;
 
 pub use config::{Options, Source};
 pub use facts::{Outcome, PublishFacts};
+pub use subscribe::run;
 pub use write::IngressWriter;

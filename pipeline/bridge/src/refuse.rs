@@ -22,7 +22,18 @@ const STAGE: &str = "bridge";
 
 /// The dead letter of a publish that is over a bound; `None` when it is within all of them.
 pub(crate) fn too_large(facts: &PublishFacts, key: &[u8], at: Millis) -> Option<DeadLetter> {
-    let bytes = facts.payload.len();
+    let bytes = facts.payload.len() + facts.unread_bytes;
+    if facts.unread_bytes > 0 {
+        let kept = facts
+            .payload
+            .slice(..facts.payload.len().min(PAYLOAD_BYTES_KEPT));
+        let text = format!(
+            "payload has {bytes} bytes, too many to be held; the first {} are kept; send at most \
+             {PAYLOAD_BYTES_MAX}",
+            kept.len()
+        );
+        return Some(letter(facts, key, &kept, ReasonCode::TooLarge, text, at));
+    }
     if bytes > PAYLOAD_BYTES_MAX {
         let hash = xxh3_128(&facts.payload);
         let text = format!(

@@ -1,14 +1,24 @@
-//! What `rollcall dev` says when it is up: where everything listens, and what to try next.
+//! What `rollcall dev` and `rollcall run` say when they are up: where everything listens, and what
+//! to try next.
 
-use std::net::SocketAddr;
+use std::fmt::Display;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+
+use crate::config::Config;
+use crate::plan::{Part, Plan};
 
 /// Where a running system is found.
 pub(crate) struct Addresses {
-    pub(crate) mqtt: SocketAddr,
-    pub(crate) http: SocketAddr,
+    /// The embedded broker, if there is one.
+    pub(crate) mqtt: Option<SocketAddr>,
+    /// The API, if it is served.
+    pub(crate) http: Option<SocketAddr>,
     pub(crate) ops: SocketAddr,
 }
+
+/// Port 0 of no address: what a part that is not there would say.
+const UNKNOWN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Where devices' tenants come from.
 pub(crate) enum Tenants<'a> {
@@ -18,14 +28,16 @@ pub(crate) enum Tenants<'a> {
     File(&'a Path),
 }
 
-/// The banner.
-pub(crate) fn banner(
+/// What `rollcall dev` says.
+pub(crate) fn dev(
     addresses: &Addresses,
     data_dir: &Path,
     is_temporary: bool,
     tenants: &Tenants<'_>,
 ) -> String {
     let Addresses { mqtt, http, ops } = addresses;
+    let mqtt = mqtt.unwrap_or(UNKNOWN);
+    let http = http.unwrap_or(UNKNOWN);
     let kept = if is_temporary {
         "removed at the end; keep it with --data-dir"
     } else {
@@ -68,4 +80,41 @@ Try next, in another terminal (a new message_id each time: the same one again is
         port = mqtt.port(),
         data = data_dir.display(),
     )
+}
+
+/// What `rollcall run` says.
+pub(crate) fn run(addresses: &Addresses, config: &Config, plan: &Plan) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text = format!(
+        "rollcall {version} is up: {}. Ctrl-C stops it; what was acknowledged stays.\n\n",
+        plan.names()
+    );
+    let mut line = |name: &str, place: &dyn Display, what: &str| {
+        text.push_str(&format!("  {name:<7}  {place}   {what}\n"));
+    };
+    if plan.needs_url() {
+        let what = "the broker that devices connect to; /readyz says whether it is connected";
+        line("mqtt", &config.mqtt.url, what);
+    }
+    if let Some(http) = addresses.http {
+        line(
+            "http",
+            &http,
+            "REST API: GET /api/cloud-connector/v2/connections",
+        );
+    }
+    let what = "/metrics, /livez, /readyz, /startupz, operator's view";
+    line("ops", &addresses.ops, what);
+    line("data", &config.process.data_dir.display(), "(kept)");
+    if let Some(file) = config
+        .tenant
+        .file
+        .as_ref()
+        .filter(|_| plan.has(Part::Resolve))
+    {
+        let what = "changes count from the next look-up on";
+        line("tenants", &file.display(), what);
+    }
+    text.push('\n');
+    text
 }

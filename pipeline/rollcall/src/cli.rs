@@ -11,6 +11,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use rollcall_model::Topic;
 
 use crate::nearest::nearest;
+use crate::plan::Part;
 
 /// What `--presence` takes.
 const PRESENCES: [&str; 4] = ["online", "inactive", "offline", "unverified"];
@@ -41,6 +42,9 @@ pub(crate) enum Command {
     /// Run simulated devices against any MQTT broker: they connect, speak, flap, and answer
     #[command(after_help = fleet::HELP)]
     Fleet(Fleet),
+    /// Run on this machine beside an MQTT broker of your own, as a client of it
+    #[command(after_help = RUN_HELP)]
+    Run(Run),
     /// Show the effective configuration as TOML: defaults < file < environment < flags
     Config(ShowConfig),
     /// Show a topic's records, decoded
@@ -109,6 +113,33 @@ pub(crate) struct Send {
     /// Ops address of a running process
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8081")]
     pub(crate) url: String,
+}
+
+/// What `rollcall run --help` ends with: a file that works.
+const RUN_HELP: &str = "\
+The least it needs, as node.toml:
+
+  [process]
+  data_dir = \"/var/lib/rollcall\"
+  [mqtt]
+  url = \"mqtt://127.0.0.1:1883\"
+  [tenant]
+  file = \"/etc/rollcall/tenants.json\"
+
+The log is embedded: one process owns the data folder, so name all roles that you want for one \
+process. Bridge alone takes in what comes, for a later start to fold; api alone answers from \
+what is there.
+
+Example: rollcall run --config node.toml";
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Configuration file (TOML); `rollcall config` shows every key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Only these roles, each with its own --role [default: all]
+    #[arg(long = "role", value_name = "ROLE", value_enum)]
+    pub(crate) roles: Vec<Part>,
 }
 
 #[derive(Debug, Args)]

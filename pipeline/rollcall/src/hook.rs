@@ -13,6 +13,7 @@ impl PublishHook for Hook {
             let facts = PublishFacts {
                 topic: publish.topic,
                 payload: publish.payload,
+                unread_bytes: 0,
                 qos: publish.qos,
                 retain: publish.retain,
                 dup: publish.dup,

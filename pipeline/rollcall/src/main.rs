@@ -4,10 +4,12 @@ mod banner;
 mod cli;
 mod commands;
 mod config;
+mod edge;
 mod fleet;
 mod hook;
 mod nearest;
 mod outlet;
+mod plan;
 mod print;
 mod role;
 mod self_check;
@@ -51,6 +53,7 @@ fn run(command: Command) -> Outcome {
     match command {
         Command::Dev(args) => commands::dev::run(&args),
         Command::Fleet(args) => commands::fleet::run(&args),
+        Command::Run(args) => commands::run::run(&args),
         Command::Config(args) => commands::config::run(&args),
         Command::Tail(args) => commands::tail::run(&args),
         Command::Connections(Connections::List(args)) => commands::connections::list(&args),

@@ -1,9 +1,10 @@
-//! The embedded broker as the sender's outlet.
+//! The sender's outlets: the embedded broker, and a session with a broker outside.
 
 use bytes::Bytes;
 use rollcall_broker::{Sender, Sent};
 use rollcall_delivery::{Attempt, BoxFuture, Outlet};
 use rollcall_model::event::ReceiptOutcome;
+use rollcall_mqtt::{Message, Published, Publisher};
 
 /// MQTT 5 reason code "no matching subscribers" (section 3.4.2.1).
 const NO_MATCHING_SUBSCRIBERS: u8 = 16;
@@ -22,6 +23,38 @@ impl Outlet for BrokerOutlet {
             Attempt {
                 outcome,
                 reason_code,
+            }
+        })
+    }
+}
+
+/// Publishes over a session with a broker outside, and waits for its PUBACK.
+pub(crate) struct SessionOutlet(pub(crate) Publisher);
+
+impl Outlet for SessionOutlet {
+    fn publish<'a>(&'a self, topic: &'a str, payload: Bytes) -> BoxFuture<'a, Attempt> {
+        Box::pin(async move {
+            let message = Message {
+                topic: topic.to_owned(),
+                payload,
+                ..Message::default()
+            };
+            match self.0.publish(message).await {
+                Ok(Published { reason }) => Attempt {
+                    outcome: match reason {
+                        Published::NO_MATCHING_SUBSCRIBERS => ReceiptOutcome::NoSubscriber,
+                        0..0x80 => ReceiptOutcome::Acknowledged,
+                        _ => ReceiptOutcome::Failed,
+                    },
+                    reason_code: reason,
+                },
+                Err(error) => {
+                    tracing::warn!(topic, %error, "Message not published.");
+                    Attempt {
+                        outcome: ReceiptOutcome::Failed,
+                        reason_code: 0,
+                    }
+                }
             }
         })
     }

@@ -1,5 +1,6 @@
 //! The folders of a node, and the stores in them.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub(crate) struct Folders {
     pub(crate) broker: PathBuf,
     /// `rollcall dev`'s tenant file.
     pub(crate) tenants: PathBuf,
+    /// MQTT client id at the broker outside, when none is configured.
+    client_id: PathBuf,
 }
 
 impl Folders {
@@ -30,8 +33,34 @@ impl Folders {
             tables: data_dir.join("tables"),
             broker: data_dir.join("broker"),
             tenants: data_dir.join("tenants.json"),
+            client_id: data_dir.join("mqtt-client-id"),
         }
     }
+}
+
+/// The MQTT client id at the broker outside: the configured one, or one that is made once and stays
+/// with the data. It names the session, so a new one would leave the old to queue for nobody.
+pub(crate) fn client_id(config: &Config, folders: &Folders) -> anyhow::Result<String> {
+    if !config.mqtt.client_id.is_empty() {
+        return Ok(config.mqtt.client_id.clone());
+    }
+    let path = &folders.client_id;
+    let shown = path.display();
+    match std::fs::read_to_string(path) {
+        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot read {shown}"));
+        }
+        _ => {}
+    }
+    // The standard library draws its hash seeds at random.
+    let drawn = RandomState::new().build_hasher().finish();
+    let made = format!("rollcall-{drawn:016x}");
+    let fresh = path.with_extension("new");
+    std::fs::write(&fresh, &made)
+        .and_then(|()| std::fs::rename(&fresh, path))
+        .with_context(|| format!("cannot write {shown}"))?;
+    Ok(made)
 }
 
 /// Opens the log for writing; half of the memory is its.

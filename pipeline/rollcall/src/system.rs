@@ -2,29 +2,25 @@
 //! which a message meets them backwards (nothing is let in before somebody can take it), stops them
 //! forwards.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use rollcall_api::{Check, Comparisons, Follower, Health, Ops, Replica, Requests};
-use rollcall_bridge::IngressWriter;
-use rollcall_broker::Broker;
 use rollcall_delivery::{Outlet, Sender};
 use rollcall_log::{Clock, EmbeddedLog, Log, SystemClock};
 use rollcall_rocks::RocksStore;
 use rollcall_runtime::self_check::{Report, SelfCheck, Settings};
 use rollcall_runtime::{Processor, Setup};
-use rollcall_schemas::dialect::Prefixes;
 use rollcall_tables::WriteBehind;
 use rollcall_tenant::{Resolver, Source};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tracing::info;
 
 use crate::banner::Addresses;
 use crate::config::Config;
-use crate::hook::Hook;
-use crate::outlet::BrokerOutlet;
+use crate::edge::Edge;
+use crate::plan::{BrokerKind, Part, Plan};
 use crate::role::{Ended, Role};
 use crate::self_check;
 use crate::stores::{self, Folders};
@@ -35,9 +31,9 @@ pub(crate) struct System {
     pub(crate) addresses: Addresses,
     log: Arc<EmbeddedLog>,
     store: RocksStore,
-    broker: Broker,
-    resolver: Role,
-    sender: Role,
+    edge: Edge,
+    resolver: Option<Role>,
+    sender: Vec<Role>,
     processors: Vec<Role>,
     self_check: Option<Role>,
     /// Each ends when a store stops.
@@ -47,28 +43,35 @@ pub(crate) struct System {
 }
 
 /// What the roles share while they are started.
-struct Wiring {
-    log: Arc<dyn Log>,
-    clock: Arc<dyn Clock>,
-    health: Health,
+pub(crate) struct Wiring {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) health: Health,
     comparisons: Comparisons,
-    ended: mpsc::Sender<Ended>,
+    pub(crate) ended: mpsc::Sender<Ended>,
 }
 
 impl System {
-    /// Starts every role; on an error nothing is left running.
+    /// Starts the roles of `plan`; on an error nothing is left running. `tenants` is what the
+    /// resolver asks, if there is to be one.
     pub(crate) async fn start(
         config: &Config,
         data_dir: &Path,
-        tenants: Arc<dyn Source>,
+        plan: &Plan,
+        tenants: Option<Arc<dyn Source>>,
     ) -> anyhow::Result<Self> {
         let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;
         describe_metrics();
         // Ports first: the likeliest mistake is found before anything is written.
-        let http = rollcall_api::bind(config.api.listen, "--http, [api] listen").await?;
+        let http = match plan.has(Part::Api) {
+            true => Some(rollcall_api::bind(config.api.listen, "--http, [api] listen").await?),
+            false => None,
+        };
         let ops = rollcall_api::bind(config.ops.listen, "--ops, [ops] listen").await?;
         // The broker opens its port itself, last of all: this one only shows that it can.
-        drop(rollcall_api::bind(config.mqtt.listen, "--mqtt, [mqtt] listen").await?);
+        if plan.broker == BrokerKind::Embedded {
+            drop(rollcall_api::bind(config.mqtt.listen, "--mqtt, [mqtt] listen").await?);
+        }
         let folders = Folders::of(data_dir);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = Arc::new(stores::open_log(config, &folders, clock.clone())?);
@@ -81,24 +84,29 @@ impl System {
             comparisons: Comparisons::default(),
             ended: ended_tx,
         };
-        let (http_addr, ops_addr) = (http.local_addr()?, ops.local_addr()?);
+        let http_addr = http.as_ref().map(TcpListener::local_addr).transpose()?;
+        let ops_addr = ops.local_addr()?;
         let (servers, replica) = wiring.serve(config, prometheus, http, ops);
-        let processors = wiring.process(config, &store).await?;
-        let self_check = config.self_check.settings();
-        let self_check = self_check.map(|settings| wiring.self_check(&store, settings));
+        let mut processors = Vec::new();
+        let mut self_check = None;
+        if plan.has(Part::Process) {
+            processors = wiring.process(config, &store).await?;
+            let settings = config.self_check.settings();
+            self_check = settings.map(|settings| wiring.self_check(&store, settings));
+        }
         let self_check = self_check.transpose()?;
-        let resolver = wiring.resolve(tenants);
+        let resolver = tenants.map(|tenants| wiring.resolve(tenants));
         caught_up(&replica).await?;
-        let broker = wiring.listen(config, folders.broker).await?;
-        let sender = wiring.send(Arc::new(BrokerOutlet(broker.sender())));
+        let (edge, sender) = wiring.reach(config, &folders, plan).await?;
         // Last, so that a start waits for nothing of it.
         let self_check = self_check.map(|check| wiring.check(check));
-        let guards = vec![
-            wiring.guard("log", log.stopped()),
-            wiring.guard("retained", broker.stopped()),
-        ];
+        let mut guards = vec![wiring.guard("log", log.stopped())];
+        guards.extend(
+            edge.stopped()
+                .map(|stopped| wiring.guard("retained", stopped)),
+        );
         let addresses = Addresses {
-            mqtt: broker.local_addr(),
+            mqtt: edge.local_addr(),
             http: http_addr,
             ops: ops_addr,
         };
@@ -106,7 +114,7 @@ impl System {
             addresses,
             log,
             store,
-            broker,
+            edge,
             resolver,
             sender,
             processors,
@@ -140,13 +148,16 @@ impl System {
         if let Some(self_check) = self.self_check {
             self_check.stop().await;
         }
-        self.sender.stop().await;
+        for role in self.sender {
+            role.stop().await;
+        }
         for guard in self.guards {
             guard.stop().await;
         }
-        self.broker.shutdown().await;
-        info!("MQTT closed.");
-        self.resolver.stop().await;
+        self.edge.close().await;
+        if let Some(resolver) = self.resolver {
+            resolver.stop().await;
+        }
         for processor in self.processors {
             processor.stop().await;
         }
@@ -160,12 +171,12 @@ impl System {
 }
 
 impl Wiring {
-    /// The replica and both HTTP ports.
+    /// The replica, the ops port, and the API's port if there is one.
     fn serve(
         &self,
         config: &Config,
         prometheus: metrics_exporter_prometheus::PrometheusHandle,
-        http: TcpListener,
+        http: Option<TcpListener>,
         ops: TcpListener,
     ) -> (Vec<Role>, Replica) {
         let (replica, follower) = Replica::new(self.log.clone());
@@ -176,8 +187,10 @@ impl Wiring {
         });
         let requests = Requests::new(self.log.clone(), self.clock.clone());
         let public = rollcall_api::public(replica.clone(), requests.clone(), config.api.lookup);
-        let api = Role::spawn("api", &self.ended, move |stop| async move {
-            Ok(rollcall_api::serve(http, public, stop).await?)
+        let api = http.map(|http| {
+            Role::spawn("api", &self.ended, move |stop| async move {
+                Ok(rollcall_api::serve(http, public, stop).await?)
+            })
         });
         let (log, health) = (self.log.clone(), self.health.clone());
         let comparisons = self.comparisons.clone();
@@ -200,7 +213,8 @@ impl Wiring {
             rollcall_api::metrics::upkeep(prometheus, stop).await;
             Ok(())
         });
-        (vec![api, ops, following, upkeep], replica)
+        let servers = api.into_iter().chain([ops, following, upkeep]);
+        (servers.collect(), replica)
     }
 
     /// One processor a partition: all are restored side by side, then all run.
@@ -265,7 +279,7 @@ impl Wiring {
     }
 
     /// The sender; what it publishes goes out through `outlet`.
-    fn send(&self, outlet: Arc<dyn Outlet>) -> Role {
+    pub(crate) fn send(&self, outlet: Arc<dyn Outlet>) -> Role {
         let sender = Sender::new(self.log.clone(), outlet, self.clock.clone());
         let check = self.health.register("sender");
         Role::spawn("sender", &self.ended, move |stop| async move {
@@ -293,21 +307,6 @@ impl Wiring {
                 _ = stop.wait_for(|is_stopping| *is_stopping) => Ok(()),
             }
         })
-    }
-
-    /// The embedded broker, with the bridge in front of every PUBACK.
-    async fn listen(&self, config: &Config, data_dir: PathBuf) -> anyhow::Result<Broker> {
-        let check = self.health.register("mqtt");
-        let prefixes = Prefixes {
-            rhc: config.dialect.rhc.prefix.clone(),
-            draft: config.dialect.draft.prefix.clone(),
-        };
-        let options = rollcall_bridge::Options::embedded(prefixes);
-        let writer = IngressWriter::new(self.log.clone(), self.clock.clone(), options);
-        let options = rollcall_broker::Options::new(config.mqtt.listen, data_dir);
-        let broker = Broker::start(options, Arc::new(Hook(writer))).await?;
-        check.ready();
-        Ok(broker)
     }
 }
 
@@ -350,6 +349,7 @@ fn describe_metrics() {
     rollcall_bridge::metrics::describe();
     rollcall_broker::describe();
     rollcall_delivery::metrics::describe();
+    rollcall_mqtt::metrics::describe();
     rollcall_runtime::metrics::describe();
     rollcall_tenant::metrics::describe();
 }

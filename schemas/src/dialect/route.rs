@@ -84,6 +84,18 @@ impl Default for Prefixes {
 }
 
 impl Prefixes {
+    /// The topic filters that bring everything devices publish, and nothing that is published to
+    /// them: what a filter matches is what [`route`] finds a log for.
+    pub fn filters(&self) -> Vec<String> {
+        let Self { rhc, draft } = self;
+        vec![
+            format!("{draft}/{FAMILY}/status/+"),
+            format!("{draft}/{FAMILY}/in/+"),
+            format!("{rhc}/{FAMILY}/+/control/out"),
+            format!("{rhc}/{FAMILY}/+/data/out"),
+        ]
+    }
+
     /// Checks both prefixes, for a configuration that has just been read.
     ///
     /// # Errors

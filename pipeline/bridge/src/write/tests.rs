@@ -209,6 +209,20 @@ fn a_payload_at_the_bound_is_stored_and_one_over_it_is_a_dead_letter() {
 }
 
 #[test]
+fn a_payload_too_large_to_be_held_is_told_by_its_length() {
+    let fixture = Fixture::embedded();
+    let facts = PublishFacts {
+        unread_bytes: 9_000_000,
+        ..publish("redhat/insights/status/c1", vec![b'a'; 5_000])
+    };
+    assert_eq!(fixture.write(facts), Outcome::DeadLettered);
+    let letter = DeadLetter::decode(&fixture.only(Topic::DeadLetters).1.value.unwrap()).unwrap();
+    assert_eq!(letter.reason, ReasonCode::TooLarge);
+    assert_eq!(letter.value, vec![b'a'; PAYLOAD_BYTES_KEPT]);
+    assert!(letter.text.contains("9005000"), "{}", letter.text);
+}
+
+#[test]
 fn user_properties_are_bounded() {
     let write = |bytes: usize| {
         let fixture = Fixture::embedded();

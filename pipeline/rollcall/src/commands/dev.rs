@@ -7,31 +7,41 @@ use anyhow::Context as _;
 use rollcall_log::{Clock, SystemClock};
 use rollcall_tenant::Source;
 use tempfile::TempDir;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::node::Node;
 use super::{Failure, Outcome};
-use crate::banner::{Tenants, banner};
+use crate::banner::{self, Tenants};
 use crate::cli::Dev;
 use crate::config::{self, Config, Sources};
 use crate::fleet;
-use crate::print;
+use crate::plan::Plan;
 use crate::stores::Folders;
-use crate::system::System;
-
-/// Folds of different partitions, requests and the broker's hook get threads of their own, so that
-/// a long batch holds up nobody.
-const WORKER_THREADS_MIN: usize = 8;
 
 /// Runs until SIGINT or SIGTERM, or until a role fails.
 pub(crate) fn run(args: &Dev) -> Outcome {
     let config = effective(args)?;
     let fleet = fleet::Wanted::check(args, &config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKER_THREADS_MIN.max(config.log.partitions as usize + 4))
-        .enable_all()
-        .build()
-        .context("cannot start threads")?;
-    runtime.block_on(serve(&config, fleet))
+    if !config.mqtt.url.is_empty() {
+        return Err(Failure::Usage(
+            "[mqtt] url is set, but `rollcall dev` brings its own broker; use `rollcall run`, or \
+             leave it out"
+                .to_owned(),
+        ));
+    }
+    let data = DataDir::open(&config.process.data_dir)?;
+    let (source, file) = tenants(&config, data.path())?;
+    let node = Node {
+        config: &config,
+        data_dir: data.path(),
+        plan: Plan::dev(),
+        tenants: Some(source),
+        fleet,
+    };
+    let shown = match &config.tenant.file {
+        Some(file) => Tenants::File(file),
+        None => Tenants::BuiltIn(&file),
+    };
+    node.run(|system| banner::dev(&system.addresses, data.path(), data.is_temporary(), &shown))
 }
 
 /// The configuration with this command's flags on top.
@@ -53,43 +63,6 @@ fn effective(args: &Dev) -> Result<Config, Failure> {
         is_dev: true,
         flags,
     })?)
-}
-
-async fn serve(config: &Config, fleet: Option<fleet::Wanted>) -> Outcome {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let data = DataDir::open(&config.process.data_dir)?;
-    let (source, file) = tenants(config, data.path())?;
-    let mut system = System::start(config, data.path(), source).await?;
-    let shown = match &config.tenant.file {
-        Some(file) => Tenants::File(file),
-        None => Tenants::BuiltIn(&file),
-    };
-    print::out(&banner(
-        &system.addresses,
-        data.path(),
-        data.is_temporary(),
-        &shown,
-    ))?;
-    let mqtt = system.addresses.mqtt;
-    let mut fleet = fleet.map(|fleet| fleet.start(mqtt)).transpose()?;
-    let failure = loop {
-        tokio::select! {
-            _ = interrupt.recv() => break None,
-            _ = terminate.recv() => break None,
-            error = system.failed() => break Some(error),
-            () = fleet::ended(&mut fleet) => fleet = None,
-        }
-    };
-    print::error("rollcall is stopping: devices first, then batches, then the disk.");
-    if let Some(fleet) = fleet {
-        fleet.stop().await;
-    }
-    let stopped = system.stop().await;
-    match failure {
-        Some(error) => Err(error.into()),
-        None => Ok(stopped?),
-    }
 }
 
 /// The configured file alone, or the built-in rules with a file on top that may appear later.

@@ -5,9 +5,11 @@ pub(crate) mod connections;
 pub(crate) mod dev;
 pub(crate) mod fleet;
 pub(crate) mod rebuild;
+pub(crate) mod run;
 pub(crate) mod send;
 pub(crate) mod tail;
 
+mod node;
 mod source;
 
 /// Why a command did not do what it was asked for.

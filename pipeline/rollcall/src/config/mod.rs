@@ -2,6 +2,7 @@
 //! is parsed and checked before anything is opened; unknown keys are refused with the nearest known
 //! name.
 
+mod mqtt;
 mod policy;
 mod self_check;
 mod units;
@@ -9,16 +10,17 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Env, Format, Serialized, Toml};
+use rollcall_schemas::dialect::Prefixes;
 use serde::{Deserialize, Serialize};
 
 use crate::nearest::nearest;
 
+pub(crate) use mqtt::MqttConfig;
 pub(crate) use policy::PolicyConfig;
 pub(crate) use self_check::SelfCheckConfig;
 pub(crate) use units::{Bytes, SpanOrOff};
@@ -59,15 +61,6 @@ pub(crate) struct LogConfig {
 pub(crate) enum LogKind {
     /// On this node's disk.
     Embedded,
-}
-
-/// `[mqtt]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct MqttConfig {
-    pub(crate) listen: SocketAddr,
-    /// Listen on an address that is not loopback although every client is let in.
-    pub(crate) allow_remote: bool,
 }
 
 /// `[dialect]`
@@ -145,6 +138,14 @@ impl Config {
         }
     }
 
+    /// The prefixes of the dialects' MQTT topics.
+    pub(crate) fn prefixes(&self) -> Prefixes {
+        Prefixes {
+            rhc: self.dialect.rhc.prefix.clone(),
+            draft: self.dialect.draft.prefix.clone(),
+        }
+    }
+
     fn check(&self) -> Result<(), Invalid> {
         let invalid = |text: String| Err(Invalid(text));
         if !(1..=256).contains(&self.log.partitions) {
@@ -164,13 +165,7 @@ impl Config {
                 ));
             }
         }
-        if !self.mqtt.listen.ip().to_canonical().is_loopback() && !self.mqtt.allow_remote {
-            let at = self.mqtt.listen;
-            return invalid(format!(
-                "[mqtt] listen = {at} is not a loopback address, and every client is let in; say \
-                 [mqtt] allow_remote = true if that is meant"
-            ));
-        }
+        self.mqtt.check()?;
         self.api
             .check()
             .map_err(|error| Invalid(error.to_string()))?;

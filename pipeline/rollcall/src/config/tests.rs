@@ -91,6 +91,19 @@ fn values_out_of_bounds_are_refused_by_name() {
         ("[log]\npartitions = 0", "[log] partitions"),
         ("[dialect.rhc]\nprefix = \"a/+/b\"", "[dialect.rhc] prefix"),
         ("[process]\nmemory = \"1 MiB\"", "[process] memory"),
+        ("[mqtt]\nurl = \"broker:1883\"", "[mqtt] url"),
+        ("[mqtt]\nversion = 3", "[mqtt] version"),
+        ("[mqtt]\nreceive_maximum = 0", "[mqtt] receive_maximum"),
+        ("[mqtt]\nclient_id = \"a b\"", "[mqtt] client_id"),
+        ("[mqtt]\npassword_file = \"p\"", "[mqtt] username"),
+        (
+            "[mqtt]\nurl = \"mqtts://broker\"\nkey_file = \"k\"",
+            "cert_file and key_file",
+        ),
+        (
+            "[mqtt]\nurl = \"mqtt://broker\"\nca_file = \"c\"",
+            "mqtts://",
+        ),
         ("[policy]\nretry_after = \"0s\"", "[policy] retry_after"),
         (
             "[self_check]\nrows_per_second = 99",
@@ -140,6 +153,24 @@ fn listening_off_loopback_needs_a_word() {
     let text = refused("[mqtt]\nlisten = \"0.0.0.0:1883\"");
     assert!(text.contains("allow_remote"), "{text}");
     assert!(load_text("[api]\nlisten = \"0.0.0.0:8080\"\nallow_remote = true").is_ok());
+}
+
+#[test]
+fn a_session_is_what_its_section_says() {
+    let text = "[mqtt]\nurl = \"mqtts://broker\"\nversion = 4\nusername = \"u\"\n\
+                password_file = \"p\"\nca_file = \"c\"\nreceive_maximum = 7\n";
+    let mqtt = load_text(text).unwrap().mqtt;
+    let session = mqtt.session("test", "id".to_owned(), Vec::new()).unwrap();
+    assert_eq!(session.endpoint.to_string(), "mqtts://broker:8883");
+    assert_eq!(session.version, rollcall_mqtt::Version::V4);
+    let credentials = session.credentials.unwrap();
+    assert_eq!(credentials.username, "u");
+    assert_eq!(credentials.password_file, Some("p".into()));
+    assert_eq!(session.tls.ca_file, Some("c".into()));
+    assert_eq!(
+        (session.receive_maximum, session.client_id.as_str()),
+        (7, "id")
+    );
 }
 
 #[test]

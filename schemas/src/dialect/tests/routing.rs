@@ -191,3 +191,40 @@ fn the_way_back_keeps_the_prefix() {
     let draft = online(parse(&ingress(topic, handshake), &client()));
     assert_eq!(draft.destination.mqtt_topic, "plant/a/insights/out/c1");
 }
+
+/// Whether `filter` matches `topic` (MQTT 5, section 4.7; only `+` is used).
+fn matches(filter: &str, topic: &str) -> bool {
+    let levels = |text: &str| text.split('/').map(str::to_owned).collect::<Vec<_>>();
+    let (filter, topic) = (levels(filter), levels(topic));
+    let fits = |(wanted, found): (&String, &String)| wanted == "+" || wanted == found;
+    filter.len() == topic.len() && filter.iter().zip(&topic).all(fits)
+}
+
+#[test]
+fn filters_bring_what_has_a_log_and_nothing_else() {
+    let prefixes = Prefixes {
+        rhc: "cloud/one".to_owned(),
+        draft: "redhat".to_owned(),
+    };
+    for prefix in ["redhat", "cloud/one", "cloud", "other"] {
+        for rest in [
+            "insights/status/c",
+            "insights/in/c",
+            "insights/out/c",
+            "insights/c/control/out",
+            "insights/c/control/in",
+            "insights/c/data/out",
+            "insights/c/data/in",
+            "insights/status/c/d",
+            "status/c",
+        ] {
+            let topic = format!("{prefix}/{rest}");
+            let is_brought = prefixes
+                .filters()
+                .iter()
+                .any(|filter| matches(filter, &topic));
+            let has_log = route(&topic, &prefixes).unwrap().is_some();
+            assert_eq!(is_brought, has_log, "{topic}");
+        }
+    }
+}

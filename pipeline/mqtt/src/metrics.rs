@@ -1,0 +1,75 @@
+//! Names of the session layer's metrics, and the one place where each event is logged and counted.
+//! The label `client` is [`crate::Options::name`].
+
+use std::time::Duration;
+
+use ::metrics::{counter, describe_counter, describe_gauge, gauge};
+use tracing::{info, warn};
+
+const CONNECTIONS: &str = "rollcall_mqtt_connections_total";
+const LOSSES: &str = "rollcall_mqtt_connection_losses_total";
+const SESSIONS_LOST: &str = "rollcall_mqtt_sessions_lost_total";
+const STALE: &str = "rollcall_mqtt_stale_acknowledgements_total";
+const CONNECTED: &str = "rollcall_mqtt_connected";
+const IN_FLIGHT: &str = "rollcall_mqtt_in_flight";
+
+/// Describes the metrics of this crate to the installed recorder.
+pub fn describe() {
+    describe_counter!(CONNECTIONS, "Connections that the broker accepted");
+    describe_counter!(LOSSES, "Connections, or attempts at one, that failed");
+    describe_counter!(SESSIONS_LOST, "Sessions that the broker had forgotten");
+    describe_counter!(STALE, "Acknowledgements that came after their connection");
+    describe_gauge!(CONNECTED, "1 while the broker is connected, else 0");
+    describe_gauge!(IN_FLIGHT, "Publishes that wait for their acknowledgement");
+}
+
+/// The broker accepted a connection.
+pub(crate) fn connected(client: &'static str, url: &str, session_present: bool) {
+    counter!(CONNECTIONS, "client" => client).increment(1);
+    gauge!(CONNECTED, "client" => client).set(1.0);
+    info!(client, url, session_present, "MQTT connected.");
+}
+
+/// A connection or an attempt at one ended; the next comes after `wait`.
+pub(crate) fn lost(client: &'static str, url: &str, why: &str, failures: u32, wait: Duration) {
+    counter!(LOSSES, "client" => client).increment(1);
+    gauge!(CONNECTED, "client" => client).set(0.0);
+    let wait_ms = wait.as_millis();
+    warn!(
+        client,
+        url, why, failures, wait_ms, "MQTT not connected, trying again."
+    );
+}
+
+/// The session ended as it was asked to.
+pub(crate) fn ended(client: &'static str) {
+    gauge!(CONNECTED, "client" => client).set(0.0);
+}
+
+/// The broker has forgotten a session that it had: what came meanwhile may be missing.
+pub(crate) fn session_lost(client: &'static str, url: &str) {
+    counter!(SESSIONS_LOST, "client" => client).increment(1);
+    warn!(
+        client,
+        url,
+        "MQTT session was lost at the broker; subscribed anew, retained messages are read again."
+    );
+}
+
+/// The broker keeps a session for another time than it was asked to.
+pub(crate) fn expires(client: &'static str, seconds: u32) {
+    warn!(
+        client,
+        seconds, "MQTT broker keeps the session for a shorter time than asked."
+    );
+}
+
+/// An answer came after its connection had gone.
+pub(crate) fn stale(client: &'static str) {
+    counter!(STALE, "client" => client).increment(1);
+}
+
+/// How many publishes wait for their acknowledgement.
+pub(crate) fn in_flight(client: &'static str, count: usize) {
+    gauge!(IN_FLIGHT, "client" => client).set(count as f64);
+}

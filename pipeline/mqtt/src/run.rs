@@ -1,0 +1,424 @@
+//! The loop: connects, and connects again, for as long as nobody says stop.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+
+use crate::backoff::{Backoff, draw};
+use crate::connection::{Broken, Connection};
+use crate::error::Error;
+use crate::handle::{Delivery, Inbound, PublishError, Published, Publisher, Request};
+use crate::metrics;
+use crate::options::{IN_FLIGHT_BYTES_MAX, Options, SESSION_EXPIRY_S, Version};
+use crate::outbox::{Next, Outbox};
+use crate::packet::{ConnAck, Incoming, Outgoing, Publish};
+use crate::reason::{self, Verdict};
+use crate::session::{Ack, Fate, Limits, Session, Ticket};
+use crate::tls;
+
+/// Messages that may wait for the driver.
+const REQUESTS_MAX: usize = 256;
+/// Answers taken at once.
+const ANSWERS_MAX: usize = 1024;
+/// Pause between two looks at the clock.
+const TICK: Duration = Duration::from_secs(1);
+/// A connection that lasted this long was a good one.
+const GOOD_AFTER: Duration = Duration::from_secs(10);
+/// How long a SUBACK may take.
+const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(30);
+/// How long unsettled publishes are waited for at the end.
+const SETTLE_WITHIN: Duration = Duration::from_secs(5);
+/// What a publish takes in memory beside its texts, about; bytes.
+const PUBLISH_OVERHEAD_BYTES: usize = 128;
+
+/// Whether the broker is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Not, or not yet.
+    Connecting,
+    /// It is, and has granted every filter.
+    Connected,
+}
+
+/// Keeps the session alive; everything that needs time happens in [`Driver::run`].
+pub struct Driver {
+    options: Options,
+    url: String,
+    session: Session,
+    outbox: Outbox<tokio::sync::oneshot::Sender<Result<Published, PublishError>>>,
+    backoff: Backoff,
+    /// See [`Delivery::session`].
+    sessions: u64,
+    /// Whether there has been a connection.
+    has_connected: bool,
+    /// Packet id of the SUBSCRIBE without an answer, and when it was sent.
+    subscribing: Option<(u16, Instant)>,
+    packet_bytes_max: usize,
+    deliveries: mpsc::UnboundedSender<Delivery>,
+    answers_to: mpsc::UnboundedSender<(Ticket, Fate)>,
+    answers: mpsc::UnboundedReceiver<(Ticket, Fate)>,
+    requests: mpsc::Receiver<Request>,
+    status: watch::Sender<Status>,
+}
+
+/// A session with the broker that `options` names. Nothing happens before [`Driver::run`]. A
+/// session without filters acknowledges whatever comes, and hands nothing out.
+pub fn client(options: Options) -> (Driver, Inbound, Publisher) {
+    // Unbounded, but never longer than the window.
+    let (deliveries, inbound) = mpsc::unbounded_channel();
+    let (answers_to, answers) = mpsc::unbounded_channel();
+    let (publisher, requests) = mpsc::channel(REQUESTS_MAX);
+    let limits = Limits {
+        publishes: usize::from(options.receive_maximum.max(1)),
+        bytes: IN_FLIGHT_BYTES_MAX,
+    };
+    let driver = Driver {
+        url: options.endpoint.to_string(),
+        options,
+        session: Session::new(limits),
+        outbox: Outbox::default(),
+        backoff: Backoff::default(),
+        sessions: 0,
+        has_connected: false,
+        subscribing: None,
+        packet_bytes_max: usize::MAX,
+        deliveries,
+        answers_to,
+        answers,
+        requests,
+        status: watch::Sender::new(Status::Connecting),
+    };
+    (driver, Inbound(inbound), Publisher(publisher))
+}
+
+impl Driver {
+    /// Whether the broker is there, now and later.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Runs until `stop` says so: then no more is read, what has been read is waited for and
+    /// acknowledged, and the connection is closed. The session stays at the broker.
+    ///
+    /// # Errors
+    /// What only a person can mend; see [`Error`].
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+        loop {
+            let opened = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                opened = self.open() => opened,
+            };
+            let ended = match opened {
+                Ok(connection) => self.converse(connection, &mut stop).await,
+                Err(broken) => Err(broken),
+            };
+            self.status.send_replace(Status::Connecting);
+            let why = match ended {
+                Ok(()) => break,
+                Err(Broken::Fatal(error)) => {
+                    metrics::ended(self.options.name);
+                    return Err(error);
+                }
+                Err(Broken::Retry(why)) => why,
+            };
+            let wait = self.backoff.failed(draw());
+            metrics::lost(
+                self.options.name,
+                &self.url,
+                &why,
+                self.backoff.failures(),
+                wait,
+            );
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                () = sleep(wait) => {}
+            }
+        }
+        metrics::ended(self.options.name);
+        Ok(())
+    }
+
+    /// A connection with everything sent that comes first on it.
+    async fn open(&mut self) -> Result<Connection, Broken> {
+        let login = self.login().await?;
+        let tls = self.tls()?;
+        let (mut connection, connack) = Connection::open(&self.options, login, tls).await?;
+        self.welcome(&connack)?;
+        let is_new = !connack.session_present;
+        let is_first = !std::mem::replace(&mut self.has_connected, true);
+        metrics::connected(self.options.name, &self.url, connack.session_present);
+        if is_new && !is_first {
+            self.sessions += 1;
+            metrics::session_lost(self.options.name, &self.url);
+        }
+        self.session.connected();
+        self.outbox
+            .connected(connack.receive_maximum, connack.session_present);
+        self.packet_bytes_max = connack.packet_bytes_max as usize;
+        self.subscribing = None;
+        // MQTT 5 can ask for retained messages of new subscriptions only, so it costs nothing to
+        // say every time what is wanted. MQTT 3.1.1 sends them all again: there it is said when the
+        // session is new, and once a process, for its filters may have changed since the last.
+        let is_asked = self.options.version == Version::V5 || is_new || is_first;
+        if is_asked && !self.options.filters.is_empty() {
+            let id = self.outbox.free_id();
+            let filters = &self.options.filters;
+            connection.write(Outgoing::Subscribe { id, filters });
+            self.subscribing = Some((id, Instant::now()));
+        } else {
+            self.status.send_replace(Status::Connected);
+        }
+        Ok(connection)
+    }
+
+    /// User name and password, read now.
+    async fn login(&self) -> Result<Option<(String, String)>, Broken> {
+        let Some(credentials) = &self.options.credentials else {
+            return Ok(None);
+        };
+        let username = credentials.username.clone();
+        let Some(path) = &credentials.password_file else {
+            return Ok(Some((username, String::new())));
+        };
+        match tokio::fs::read_to_string(path).await {
+            Ok(text) => {
+                let password = text.trim_end_matches(['\r', '\n']).to_owned();
+                Ok(Some((username, password)))
+            }
+            Err(source) if self.has_connected => {
+                let path = path.display();
+                Err(Broken::Retry(format!(
+                    "cannot read the password file {path}: {source}"
+                )))
+            }
+            Err(source) => Err(Broken::Fatal(Error::Password {
+                path: path.clone(),
+                source,
+            })),
+        }
+    }
+
+    /// The TLS files, read now.
+    fn tls(&self) -> Result<Option<tls::Connector>, Broken> {
+        if !self.options.endpoint.is_tls {
+            return Ok(None);
+        }
+        match tls::Connector::read(&self.options.tls) {
+            Ok(connector) => Ok(Some(connector)),
+            Err(error) if self.has_connected => Err(Broken::Retry(error.to_string())),
+            Err(error) => Err(Broken::Fatal(error)),
+        }
+    }
+
+    /// Judges the broker's answer to CONNECT.
+    fn welcome(&self, connack: &ConnAck) -> Result<(), Broken> {
+        let code = connack.code;
+        if code == 0 {
+            let expiry = connack
+                .session_expiry_s
+                .filter(|expiry| *expiry < SESSION_EXPIRY_S);
+            if let Some(seconds) = expiry {
+                metrics::expires(self.options.name, seconds);
+            }
+            return Ok(());
+        }
+        Err(match reason::connack(self.options.version, code) {
+            Verdict::Retry(meaning) => Broken::Retry(format!("{meaning} (code {code:#04x})")),
+            Verdict::Fatal(meaning, remedy) => Broken::Fatal(Error::Refused {
+                url: self.url.clone(),
+                code,
+                meaning,
+                remedy,
+            }),
+        })
+    }
+
+    /// Everything on one connection. `Ok`: it was asked to stop.
+    async fn converse(
+        &mut self,
+        mut connection: Connection,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), Broken> {
+        let began = Instant::now();
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut answers = Vec::with_capacity(ANSWERS_MAX);
+        let mut is_open = true;
+        let mut end: Option<Instant> = None;
+        loop {
+            if end.is_none() {
+                self.take_packets(&mut connection)?;
+            }
+            self.fill(&mut connection);
+            if self.session.is_stuck() {
+                // What has been released still goes out.
+                connection.close().await;
+                return Err(Broken::Retry("a publish could not be stored".to_owned()));
+            }
+            let is_settled = self.session.waiting() == 0;
+            if end.is_some_and(|end| is_settled || Instant::now() >= end) {
+                connection.close().await;
+                return Ok(());
+            }
+            let reads = self.session.has_room() && end.is_none();
+            tokio::select! {
+                moved = connection.transfer(reads) => moved?,
+                _ = self.answers.recv_many(&mut answers, ANSWERS_MAX) => {
+                    self.settle(answers.drain(..), &mut connection);
+                }
+                request = self.requests.recv(), if is_open && self.outbox.has_room() => {
+                    is_open = request.is_some();
+                    self.requested(request);
+                }
+                _ = tick.tick() => {
+                    connection.watch(reads)?;
+                    self.look(began)?;
+                }
+                _ = stop.wait_for(|stop| *stop), if end.is_none() => {
+                    end = Some(Instant::now() + SETTLE_WITHIN);
+                }
+                () = sleep_until(end.unwrap_or(began)), if end.is_some() => {}
+            }
+        }
+    }
+
+    /// What is to be done every second.
+    fn look(&mut self, began: Instant) -> Result<(), Broken> {
+        metrics::in_flight(self.options.name, self.session.waiting());
+        if began.elapsed() >= GOOD_AFTER {
+            self.backoff.reset();
+        }
+        let is_late = |(_, since): (u16, Instant)| since.elapsed() > SUBSCRIBE_WITHIN;
+        if self.subscribing.is_some_and(is_late) {
+            return Err(Broken::Retry("no answer to SUBSCRIBE in time".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Takes packets for as long as there is room for what they may bring.
+    fn take_packets(&mut self, connection: &mut Connection) -> Result<(), Broken> {
+        while self.session.has_room() {
+            match connection.next()? {
+                None => return Ok(()),
+                Some(Incoming::Publish { id, publish }) => self.deliver(id, publish),
+                Some(Incoming::PubRel { id }) => connection.write(Outgoing::PubComp(id)),
+                Some(Incoming::PubAck { id, reason }) => {
+                    self.backoff.reset();
+                    if let Some(waiter) = self.outbox.answered(id) {
+                        // Whoever published may have given up.
+                        let _ = waiter.send(Ok(Published { reason }));
+                    }
+                }
+                Some(Incoming::SubAck { id, codes }) => self.subscribed(id, &codes)?,
+                Some(Incoming::Pong) => {}
+                Some(Incoming::Disconnect { reason }) => return Err(self.dismissed(reason)),
+                Some(Incoming::ConnAck(_)) => {
+                    return Err(Broken::Retry("the broker sent a second CONNACK".to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, id: u16, publish: Publish) {
+        let properties = publish.user_properties.iter();
+        let bytes = PUBLISH_OVERHEAD_BYTES
+            + publish.topic.len()
+            + publish.payload.len()
+            + properties
+                .map(|(name, value)| name.len() + value.len())
+                .sum::<usize>();
+        let ticket = self.session.received(publish.qos, id, bytes);
+        let delivery = Delivery::new(publish, self.sessions, ticket, self.answers_to.clone());
+        if self.options.filters.is_empty() {
+            delivery.acknowledge();
+        } else {
+            // With nobody there, the delivery is dropped, which refuses it.
+            let _ = self.deliveries.send(delivery);
+        }
+    }
+
+    /// Hands answers to the session and sends what it releases.
+    fn settle(
+        &mut self,
+        answers: impl Iterator<Item = (Ticket, Fate)>,
+        connection: &mut Connection,
+    ) {
+        for (ticket, fate) in answers {
+            if !self.session.settle(ticket, fate) {
+                metrics::stale(self.options.name);
+            }
+        }
+        while let Some(ack) = self.session.release() {
+            self.backoff.reset();
+            connection.write(match ack {
+                Ack::PubAck(id) => Outgoing::PubAck(id),
+                Ack::PubRec(id) => Outgoing::PubRec(id),
+            });
+        }
+    }
+
+    /// A message that somebody wants to publish.
+    fn requested(&mut self, request: Option<Request>) {
+        let Some(Request { message, answer }) = request else {
+            return;
+        };
+        let properties = message.user_properties.iter();
+        let bytes = PUBLISH_OVERHEAD_BYTES
+            + message.topic.len()
+            + message.payload.len()
+            + properties
+                .map(|(name, value)| 5 + name.len() + value.len())
+                .sum::<usize>();
+        let max = self.packet_bytes_max;
+        if bytes > max {
+            let _ = answer.send(Err(PublishError::TooLarge { bytes, max }));
+        } else if !answer.is_closed() {
+            self.outbox.take(message, answer);
+        }
+    }
+
+    /// Adds messages to what goes out, for as long as there is room.
+    fn fill(&mut self, connection: &mut Connection) {
+        while connection.has_room() {
+            let Some(Next { id, message, dup }) = self.outbox.next() else {
+                return;
+            };
+            connection.write(Outgoing::Publish { id, message, dup });
+        }
+    }
+
+    /// Judges the broker's answer to SUBSCRIBE.
+    fn subscribed(&mut self, id: u16, codes: &[u8]) -> Result<(), Broken> {
+        if self.subscribing.is_none_or(|(asked, _)| asked != id) {
+            return Ok(());
+        }
+        self.subscribing = None;
+        for (index, filter) in self.options.filters.iter().enumerate() {
+            let code = codes.get(index).copied().unwrap_or(0x80);
+            if !(1..=2).contains(&code) {
+                return Err(Broken::Fatal(Error::NotGranted {
+                    url: self.url.clone(),
+                    filter: filter.clone(),
+                    code,
+                }));
+            }
+        }
+        self.status.send_replace(Status::Connected);
+        Ok(())
+    }
+
+    /// The broker said DISCONNECT.
+    fn dismissed(&self, code: u8) -> Broken {
+        match reason::disconnect(code) {
+            Verdict::Retry(meaning) => Broken::Retry(format!("{meaning} (code {code:#04x})")),
+            Verdict::Fatal(meaning, remedy) => Broken::Fatal(Error::Dismissed {
+                url: self.url.clone(),
+                code,
+                meaning,
+                remedy,
+            }),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What stands between devices and the log: the embedded broker with the bridge in its publish
+//! hook, or the bridge as a client of somebody else's broker.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rollcall_api::Check;
+use rollcall_bridge::IngressWriter;
+use rollcall_broker::Broker;
+use rollcall_delivery::Outlet;
+use rollcall_mqtt::{Driver, Publisher, Status};
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::config::Config;
+use crate::hook::Hook;
+use crate::outlet::{BrokerOutlet, SessionOutlet};
+use crate::plan::{BrokerKind, Part, Plan};
+use crate::role::Role;
+use crate::stores::{self, Folders};
+use crate::system::Wiring;
+
+/// What stands between devices and the log.
+pub(crate) enum Edge {
+    /// The broker in this process.
+    Embedded(Broker),
+    /// Sessions with the broker outside, and whoever takes what they bring.
+    Sessions(Vec<Role>),
+}
+
+impl Edge {
+    /// Where the embedded broker listens.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Edge::Embedded(broker) => Some(broker.local_addr()),
+            Edge::Sessions(_) => None,
+        }
+    }
+
+    /// Done when the embedded broker keeps retained messages no more; `None` without one.
+    pub(crate) fn stopped(
+        &self,
+    ) -> Option<impl Future<Output = rollcall_broker::Error> + Send + use<>> {
+        match self {
+            Edge::Embedded(broker) => Some(broker.stopped()),
+            Edge::Sessions(_) => None,
+        }
+    }
+
+    /// Lets nothing in any more; what is under way is finished and acknowledged.
+    pub(crate) async fn close(self) {
+        match self {
+            Edge::Embedded(broker) => broker.shutdown().await,
+            Edge::Sessions(roles) => {
+                for role in roles {
+                    role.stop().await;
+                }
+            }
+        }
+        info!("MQTT closed.");
+    }
+}
+
+impl Wiring {
+    /// Both ways between devices and the log: what lets them in, and what sends to them, in the
+    /// order in which it is stopped.
+    pub(crate) async fn reach(
+        &self,
+        config: &Config,
+        folders: &Folders,
+        plan: &Plan,
+    ) -> anyhow::Result<(Edge, Vec<Role>)> {
+        if plan.broker == BrokerKind::Embedded {
+            let (edge, outlet) = self.embedded(config, folders.broker.clone()).await?;
+            return Ok((edge, vec![self.send(outlet)]));
+        }
+        let client_id = match plan.needs_url() {
+            true => stores::client_id(config, folders)?,
+            false => String::new(),
+        };
+        let mut edge = Vec::new();
+        if plan.has(Part::Bridge) {
+            edge = self.subscribe(config, &client_id)?;
+        }
+        let mut sender = Vec::new();
+        if plan.has(Part::Send) {
+            let (session, outlet) = self.outlet(config, &client_id)?;
+            sender = vec![self.send(outlet), session];
+        }
+        Ok((Edge::Sessions(edge), sender))
+    }
+
+    /// The embedded broker, with the bridge in front of every PUBACK.
+    async fn embedded(
+        &self,
+        config: &Config,
+        data_dir: PathBuf,
+    ) -> anyhow::Result<(Edge, Arc<dyn Outlet>)> {
+        let check = self.health.register("mqtt");
+        let options = rollcall_bridge::Options::embedded(config.prefixes());
+        let writer = IngressWriter::new(self.log.clone(), self.clock.clone(), options);
+        let options = rollcall_broker::Options::new(config.mqtt.listen, data_dir);
+        let broker = Broker::start(options, Arc::new(Hook(writer))).await?;
+        check.ready();
+        let outlet = Arc::new(BrokerOutlet(broker.sender()));
+        Ok((Edge::Embedded(broker), outlet))
+    }
+
+    /// The bridge as a client of the broker outside: first the session, which is stopped first.
+    fn subscribe(&self, config: &Config, client_id: &str) -> anyhow::Result<Vec<Role>> {
+        let filters = config.prefixes().filters();
+        let options = config.mqtt.session("bridge", client_id.to_owned(), filters);
+        let (driver, inbound, _) = rollcall_mqtt::client(options.context("the bridge's session")?);
+        let session = self.drive("mqtt", driver);
+        let (log, clock) = (self.log.clone(), self.clock.clone());
+        let options = rollcall_bridge::Options::subscriber(config.prefixes(), client_id);
+        let bridge = Role::spawn("bridge", &self.ended, move |stop| async move {
+            rollcall_bridge::run(inbound, log, clock, options).await;
+            // The session has ended; it says why itself.
+            stopped(stop).await;
+            Ok(())
+        });
+        Ok(vec![session, bridge])
+    }
+
+    /// A session for the sender, apart from the bridge's: when the log takes nothing more, that one
+    /// reads nothing more, answers to publishes included.
+    fn outlet(&self, config: &Config, client_id: &str) -> anyhow::Result<(Role, Arc<dyn Outlet>)> {
+        let options = config
+            .mqtt
+            .session("sender", format!("{client_id}-send"), Vec::new());
+        let (driver, _, publisher): (Driver, _, Publisher) =
+            rollcall_mqtt::client(options.context("the sender's session")?);
+        let session = self.drive("mqtt-sender", driver);
+        Ok((session, Arc::new(SessionOutlet(publisher))))
+    }
+
+    fn drive(&self, name: &'static str, driver: Driver) -> Role {
+        let check = self.health.register(name);
+        let status = driver.status();
+        Role::spawn(name, &self.ended, move |stop| async move {
+            let reporting = report(status, &check);
+            let driving = driver.run(stop);
+            let ended = tokio::select! {
+                ended = driving => ended,
+                never = reporting => match never {},
+            };
+            Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
+        })
+    }
+}
+
+/// Keeps the probe up to date. Never ends before the driver: that holds the other end.
+async fn report(mut status: watch::Receiver<Status>, check: &Check) -> std::convert::Infallible {
+    loop {
+        match *status.borrow_and_update() {
+            Status::Connected => check.ready(),
+            Status::Connecting => check.starting(),
+        }
+        if status.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // A sender that is gone says stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
