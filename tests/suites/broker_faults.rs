@@ -160,8 +160,8 @@ fn nothing_acknowledged_is_lost_and_nothing_counts_twice() {
     let lost = told.iter().filter(|id| !stored.contains_key(*id)).count();
     let twice = stored.values().filter(|count| **count > 1).count();
     println!(
-        "{} acknowledged, all in the log, {twice} of them more than once; {lost} that Mosquitto had \
-         not delivered were lost with its memory",
+        "{} acknowledged, all in the log, {twice} of them more than once; {lost} that Mosquitto \
+         had not delivered were lost with its memory",
         acknowledged.len()
     );
     check_tables(&rollcall, &acknowledged);

@@ -143,8 +143,8 @@ fn an_oversized_publish_is_put_aside_once() {
 fn a_session_that_the_broker_has_lost_is_made_anew() {
     for version in VERSIONS {
         let mut mosquitto = Mosquitto::start().unwrap();
-        let node = node(&["before", "after"]);
-        let rollcall = node.run(&(mosquitto.url() + version), &[]).unwrap();
+        let node = node(&["before", "after", "third", "fourth"]);
+        let mut rollcall = node.run(&(mosquitto.url() + version), &[]).unwrap();
         say(
             mosquitto.address,
             "before",
@@ -163,9 +163,27 @@ fn a_session_that_the_broker_has_lost_is_made_anew() {
             true,
         );
         wait_for(&rollcall, "after");
-        let metrics = rollcall.ops("/metrics").unwrap().body;
         let lost = "rollcall_mqtt_sessions_lost_total{client=\"bridge\"} 1";
-        assert!(metrics.contains(lost), "{metrics}");
+        assert!(rollcall.ops("/metrics").unwrap().body.contains(lost));
+        // A new process finds the session there; and when it does not, it knows that it had one.
+        for (is_lost, client) in [(false, "third"), (true, "fourth")] {
+            assert!(rollcall.terminate().unwrap().success());
+            if is_lost {
+                mosquitto.terminate().unwrap();
+                mosquitto.forget().unwrap();
+                mosquitto.resume().unwrap();
+            }
+            rollcall = node.run(&(mosquitto.url() + version), &[]).unwrap();
+            say(
+                mosquitto.address,
+                client,
+                payload::handshake(client).as_bytes(),
+                true,
+            );
+            wait_for(&rollcall, client);
+            let metrics = rollcall.ops("/metrics").unwrap().body;
+            assert_eq!(metrics.contains(lost), is_lost, "{metrics}");
+        }
     }
 }
 

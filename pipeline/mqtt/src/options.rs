@@ -53,6 +53,9 @@ pub struct Options {
     pub endpoint: Endpoint,
     /// MQTT client id; names the session at the broker, so it stays the same for life.
     pub client_id: String,
+    /// Whether an earlier process used this client id: then a broker that knows no session has lost
+    /// one.
+    pub had_session: bool,
     /// Which MQTT is spoken.
     pub version: Version,
     /// Who the client says it is; `None`: nobody in particular.
@@ -75,6 +78,7 @@ impl Options {
             name,
             endpoint,
             client_id: client_id.into(),
+            had_session: false,
             version: Version::V5,
             credentials: None,
             tls: TlsFiles::default(),

@@ -148,7 +148,7 @@ impl Driver {
         let is_new = !connack.session_present;
         let is_first = !std::mem::replace(&mut self.has_connected, true);
         metrics::connected(self.options.name, &self.url, connack.session_present);
-        if is_new && !is_first {
+        if is_new && (!is_first || self.options.had_session) {
             self.sessions += 1;
             metrics::session_lost(self.options.name, &self.url);
         }

@@ -217,6 +217,24 @@ fn a_lost_session_is_subscribed_anew_and_counted() {
 }
 
 #[test]
+fn a_session_of_an_earlier_process_may_be_lost_as_well() {
+    scenes(|version| async move {
+        for (session_present, session) in [(false, 1), (true, 0)] {
+            let fake = Fake::start(version).await;
+            let mut running = start(Options {
+                had_session: true,
+                ..fake.options()
+            });
+            let (mut peer, _) = fake.accept().await;
+            peer.connack(session_present, 0).await;
+            peer.grant(1).await;
+            peer.publish(1, 1, b"x").await;
+            assert_eq!(running.next().await.session, session);
+        }
+    });
+}
+
+#[test]
 fn an_existing_session_is_subscribed_by_each_process_once() {
     scenes(|version| async move {
         let fake = Fake::start(version).await;

@@ -19,7 +19,7 @@ use crate::hook::Hook;
 use crate::outlet::{BrokerOutlet, SessionOutlet};
 use crate::plan::{BrokerKind, Part, Plan};
 use crate::role::Role;
-use crate::stores::{self, Folders};
+use crate::stores::{self, ClientId, Folders};
 use crate::system::Wiring;
 
 /// What stands between devices and the log.
@@ -76,18 +76,16 @@ impl Wiring {
             let (edge, outlet) = self.embedded(config, folders.broker.clone()).await?;
             return Ok((edge, vec![self.send(outlet)]));
         }
-        let client_id = match plan.needs_url() {
-            true => stores::client_id(config, folders)?,
-            false => String::new(),
-        };
-        let mut edge = Vec::new();
-        if plan.has(Part::Bridge) {
-            edge = self.subscribe(config, &client_id)?;
-        }
-        let mut sender = Vec::new();
-        if plan.has(Part::Send) {
-            let (session, outlet) = self.outlet(config, &client_id)?;
-            sender = vec![self.send(outlet), session];
+        let (mut edge, mut sender) = (Vec::new(), Vec::new());
+        if plan.needs_url() {
+            let id = stores::client_id(config, folders)?;
+            if plan.has(Part::Bridge) {
+                edge = self.subscribe(config, &id)?;
+            }
+            if plan.has(Part::Send) {
+                let (session, outlet) = self.outlet(config, &id)?;
+                sender = vec![self.send(outlet), session];
+            }
         }
         Ok((Edge::Sessions(edge), sender))
     }
@@ -109,13 +107,16 @@ impl Wiring {
     }
 
     /// The bridge as a client of the broker outside: first the session, which is stopped first.
-    fn subscribe(&self, config: &Config, client_id: &str) -> anyhow::Result<Vec<Role>> {
+    fn subscribe(&self, config: &Config, id: &ClientId) -> anyhow::Result<Vec<Role>> {
         let filters = config.prefixes().filters();
-        let options = config.mqtt.session("bridge", client_id.to_owned(), filters);
-        let (driver, inbound, _) = rollcall_mqtt::client(options.context("the bridge's session")?);
+        let options = config.mqtt.session("bridge", id.name.clone(), filters);
+        let (driver, inbound, _) = rollcall_mqtt::client(rollcall_mqtt::Options {
+            had_session: id.is_known,
+            ..options.context("the bridge's session")?
+        });
         let session = self.drive("mqtt", driver);
         let (log, clock) = (self.log.clone(), self.clock.clone());
-        let options = rollcall_bridge::Options::subscriber(config.prefixes(), client_id);
+        let options = rollcall_bridge::Options::subscriber(config.prefixes(), &id.name);
         let bridge = Role::spawn("bridge", &self.ended, move |stop| async move {
             rollcall_bridge::run(inbound, log, clock, options).await;
             // The session has ended; it says why itself.
@@ -127,12 +128,15 @@ impl Wiring {
 
     /// A session for the sender, apart from the bridge's: when the log takes nothing more, that one
     /// reads nothing more, answers to publishes included.
-    fn outlet(&self, config: &Config, client_id: &str) -> anyhow::Result<(Role, Arc<dyn Outlet>)> {
+    fn outlet(&self, config: &Config, id: &ClientId) -> anyhow::Result<(Role, Arc<dyn Outlet>)> {
         let options = config
             .mqtt
-            .session("sender", format!("{client_id}-send"), Vec::new());
+            .session("sender", format!("{}-send", id.name), Vec::new());
         let (driver, _, publisher): (Driver, _, Publisher) =
-            rollcall_mqtt::client(options.context("the sender's session")?);
+            rollcall_mqtt::client(rollcall_mqtt::Options {
+                had_session: id.is_known,
+                ..options.context("the sender's session")?
+            });
         let session = self.drive("mqtt-sender", driver);
         Ok((session, Arc::new(SessionOutlet(publisher))))
     }

@@ -21,7 +21,7 @@ pub(crate) struct Folders {
     pub(crate) broker: PathBuf,
     /// `rollcall dev`'s tenant file.
     pub(crate) tenants: PathBuf,
-    /// MQTT client id at the broker outside, when none is configured.
+    /// MQTT client id at the broker outside.
     client_id: PathBuf,
 }
 
@@ -38,29 +38,42 @@ impl Folders {
     }
 }
 
-/// The MQTT client id at the broker outside: the configured one, or one that is made once and stays
-/// with the data. It names the session, so a new one would leave the old to queue for nobody.
-pub(crate) fn client_id(config: &Config, folders: &Folders) -> anyhow::Result<String> {
-    if !config.mqtt.client_id.is_empty() {
-        return Ok(config.mqtt.client_id.clone());
-    }
+/// Who this node is at the broker outside.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientId {
+    /// The MQTT client id.
+    pub(crate) name: String,
+    /// Whether this data folder has used it before.
+    pub(crate) is_known: bool,
+}
+
+/// The MQTT client id at the broker outside: the configured one, or one that is made once. It stays
+/// with the data, for it names the session: a new one would leave the old to queue for nobody.
+pub(crate) fn client_id(config: &Config, folders: &Folders) -> anyhow::Result<ClientId> {
     let path = &folders.client_id;
     let shown = path.display();
-    match std::fs::read_to_string(path) {
-        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot read {shown}"));
+    let kept = match std::fs::read_to_string(path) {
+        Ok(text) => text.trim().to_owned(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
+    };
+    let name = match (&config.mqtt.client_id, &kept) {
+        // The standard library draws its hash seeds at random.
+        (none, fresh) if none.is_empty() && fresh.is_empty() => {
+            let drawn = RandomState::new().build_hasher().finish();
+            format!("rollcall-{drawn:016x}")
         }
-        _ => {}
+        (none, kept) if none.is_empty() => kept.clone(),
+        (configured, _) => configured.clone(),
+    };
+    let is_known = name == kept;
+    if !is_known {
+        let fresh = path.with_extension("new");
+        std::fs::write(&fresh, &name)
+            .and_then(|()| std::fs::rename(&fresh, path))
+            .with_context(|| format!("cannot write {shown}"))?;
     }
-    // The standard library draws its hash seeds at random.
-    let drawn = RandomState::new().build_hasher().finish();
-    let made = format!("rollcall-{drawn:016x}");
-    let fresh = path.with_extension("new");
-    std::fs::write(&fresh, &made)
-        .and_then(|()| std::fs::rename(&fresh, path))
-        .with_context(|| format!("cannot write {shown}"))?;
-    Ok(made)
+    Ok(ClientId { name, is_known })
 }
 
 /// Opens the log for writing; half of the memory is its.
