@@ -14,11 +14,11 @@ ARGS ?=
 TARGET ?=
 SECONDS ?= 60
 
-.PHONY: help setup build run test sim mutants fuzz check fmt clippy tidy doc
+.PHONY: help setup build run test sim mutants fuzz bench bench-instructions check fmt clippy tidy doc
 .DEFAULT_GOAL := help
 
 help: ## what there is
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
 
 setup: ## install what a build needs (Debian, as root), or say what is missing
 	@.ci/setup
@@ -42,6 +42,14 @@ sim: build ## run the simulator: `make sim SEEDS=100000`, `make sim SEED=42`
 
 mutants: setup ## are wrong rules found? docs/testing.md, "Mutation check"
 	tests/mutate
+
+# CLIENTS and EVENTS are read from the environment; NAME picks one unit (docs/performance.md).
+bench: setup ## measure every step of an event's way; a table at the end: `make bench NAME=fold`
+	$(CARGO) bench --locked --package rollcall-benches --bench table -- $(NAME)
+
+bench-instructions: setup ## count the instructions of each of them with valgrind: `make bench-instructions NAME=fold`
+	$(CARGO) build --profile bench --locked --package rollcall-benches --bin instructions
+	benches/instructions "$(CARGO_TARGET_DIR)/release/instructions" $(NAME)
 
 check: setup fmt clippy tidy doc ## formatting, lints, tidy rules and documentation; no warnings
 

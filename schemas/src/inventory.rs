@@ -23,6 +23,9 @@ const REPORTER: &str = "cloud-connector";
 /// The namespace of a device's tags.
 const TAG_NAMESPACE: &str = "rhc_client";
 
+/// What a message has beside facts and identity, about, so that its buffer need not grow.
+const ENVELOPE_BYTES_USUAL: usize = 512;
+
 /// Writes `message` as JSON. The same message gives the same bytes: members are sorted by name.
 ///
 /// Of the facts, texts and arrays that are not empty are taken, as received; other types, and an
@@ -30,11 +33,11 @@ const TAG_NAMESPACE: &str = "rhc_client";
 /// values that are numbers or booleans become texts; null, arrays and objects are left out; tags
 /// that are no object are not sent.
 pub fn encode(message: &InventoryMessage) -> Vec<u8> {
-    let facts: BTreeMap<String, &RawValue> = members(&message.canonical_facts);
+    let facts = members(&message.canonical_facts);
     let taken = facts
         .into_iter()
-        .filter(|(name, value)| is_taken(name, value));
-    let mut data: BTreeMap<String, Part<'_>> = taken
+        .filter(|(name, value)| is_taken(&name.0, value));
+    let mut data: BTreeMap<Name<'_>, Part<'_>> = taken
         .map(|(name, value)| (name, Part::Fact(value)))
         .collect();
     let client_id = message.client_id.as_str();
@@ -43,16 +46,18 @@ pub fn encode(message: &InventoryMessage) -> Vec<u8> {
         rhc_client_id: client_id,
     };
     let stale_timestamp = rfc3339::with_seconds(message.stale_timestamp);
-    let mut set = |name: &str, text| data.insert(name.to_owned(), Part::Text(text));
+    let mut set = |name, text| data.insert(Name(Cow::Borrowed(name)), Part::Text(text));
     set("account", Cow::from(&message.account));
     set("org_id", Cow::from(&message.org_id));
     set("stale_timestamp", Cow::from(stale_timestamp));
     set("reporter", Cow::from(REPORTER));
-    data.insert("system_profile".to_owned(), Part::Profile(profile));
+    let profile_name = Name(Cow::Borrowed("system_profile"));
+    data.insert(profile_name, Part::Profile(profile));
+    let tags_name = Name(Cow::Borrowed("tags"));
     match message.tags.as_ref().and_then(tags) {
-        Some(tags) => data.insert("tags".to_owned(), Part::Tags(tags)),
+        Some(tags) => data.insert(tags_name, Part::Tags(tags)),
         // A fact called `tags` must not pass for tags.
-        None => data.remove("tags"),
+        None => data.remove(&tags_name),
     };
     let envelope = Envelope {
         data,
@@ -62,11 +67,16 @@ pub fn encode(message: &InventoryMessage) -> Vec<u8> {
             request_id: message.request_id.to_string(),
         },
     };
-    serde_json::to_vec(&envelope).expect("text keys and checked JSON are always written")
+    let long =
+        message.canonical_facts.as_str().len() + envelope.platform_metadata.b64_identity.len();
+    let mut bytes = Vec::with_capacity(long + ENVELOPE_BYTES_USUAL);
+    serde_json::to_writer(&mut bytes, &envelope)
+        .expect("text keys and checked JSON are always written");
+    bytes
 }
 
 /// Members by name, values as received, the last of a doubled name; none when `json` is no object.
-fn members(json: &Json) -> BTreeMap<String, &RawValue> {
+fn members(json: &Json) -> BTreeMap<Name<'_>, &RawValue> {
     serde_json::from_str(json.as_str()).unwrap_or_default()
 }
 
@@ -106,9 +116,13 @@ fn text(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
 }
 
+/// A member's name; copied only when it is written with escapes.
+#[derive(Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// Only a certificate proves that the client is the system's owner.
 fn is_cert_auth(identity: &Json) -> bool {
-    let document: Option<Object<IdentityDocument>> = serde_json::from_str(identity.as_str()).ok();
+    let document = serde_json::from_str::<Object<IdentityDocument<'_>>>(identity.as_str()).ok();
     document.is_some_and(|Object(document)| document.identity.0.auth_type == "cert-auth")
 }
 
@@ -118,7 +132,7 @@ type Tags = BTreeMap<&'static str, BTreeMap<String, [String; 1]>>;
 /// Members in the order of their names, here and below.
 #[derive(Serialize)]
 struct Envelope<'a> {
-    data: BTreeMap<String, Part<'a>>,
+    data: BTreeMap<Name<'a>, Part<'a>>,
     operation: &'static str,
     platform_metadata: PlatformMetadata,
 }
@@ -146,14 +160,15 @@ struct SystemProfile<'a> {
 }
 
 #[derive(Deserialize)]
-struct IdentityDocument {
-    identity: Object<IdentityType>,
+struct IdentityDocument<'a> {
+    #[serde(borrow)]
+    identity: Object<IdentityType<'a>>,
 }
 
 #[derive(Deserialize)]
-struct IdentityType {
-    #[serde(default)]
-    auth_type: String,
+struct IdentityType<'a> {
+    #[serde(borrow, default)]
+    auth_type: Cow<'a, str>,
 }
 
 #[cfg(test)]

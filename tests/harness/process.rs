@@ -105,7 +105,12 @@ impl Dev {
 
     /// Starts `rollcall dev` on the data folder, on free ports, and waits until it is ready.
     pub fn start(&self) -> anyhow::Result<Rollcall> {
-        self.start_by(command()?)
+        self.start_with(&[])
+    }
+
+    /// The same with more arguments behind all others.
+    pub fn start_with(&self, args: &[&str]) -> anyhow::Result<Rollcall> {
+        self.start_by(command()?, args)
     }
 
     /// Starts `rollcall run` on the data folder, on free ports, and waits until it is ready,
@@ -161,10 +166,10 @@ impl Dev {
         shell.args(["-c", "trap '' XFSZ; exec 2>>\"$0\" \"$@\""]);
         shell.arg(errors.unwrap_or(Path::new("/dev/stderr")));
         shell.arg(binary()?);
-        self.start_by(shell)
+        self.start_by(shell, &[])
     }
 
-    fn start_by(&self, mut command: Command) -> anyhow::Result<Rollcall> {
+    fn start_by(&self, mut command: Command, args: &[&str]) -> anyhow::Result<Rollcall> {
         let config = self.folder.path().join("rollcall.toml");
         fs::write(&config, &self.config)?;
         command
@@ -181,6 +186,7 @@ impl Dev {
             "--ops",
             "127.0.0.1:0",
         ]);
+        command.args(args);
         let rollcall = Rollcall::spawn(command)?;
         rollcall.wait_until_ready()?;
         Ok(rollcall)
@@ -272,6 +278,21 @@ impl Rollcall {
         Ok(())
     }
 
+    /// The processes that it has started and that run now, by id.
+    pub fn children(&self) -> anyhow::Result<Vec<u32>> {
+        let parent = self.child.0.id().to_string();
+        let output = Command::new("ps")
+            .args(["-o", "pid=,stat=", "--ppid", &parent])
+            .output()
+            .context("run ps; install it: apt-get install -y procps")?;
+        Ok(running(&String::from_utf8(output.stdout)?))
+    }
+
+    /// What `pick` makes of the first line that the process has printed and it wants.
+    pub fn said<T>(&self, pick: impl FnMut(&String) -> Option<T>) -> Option<T> {
+        self.said.find(pick)
+    }
+
     /// What the process has printed last, for messages.
     pub fn tail(&self) -> String {
         self.said.tail()
@@ -290,6 +311,25 @@ impl Rollcall {
         })
         .with_context(|| format!("rollcall dev said:\n{}", self.said.tail()))
     }
+}
+
+/// Whether process `id` runs; one that has ended and that nobody has asked about does not.
+pub fn is_running(id: u32) -> anyhow::Result<bool> {
+    let output = Command::new("ps")
+        .args(["-o", "pid=,stat=", "-p", &id.to_string()])
+        .output()
+        .context("run ps; install it: apt-get install -y procps")?;
+    Ok(!running(&String::from_utf8(output.stdout)?).is_empty())
+}
+
+/// The processes in a list of `ps` that have not ended.
+fn running(list: &str) -> Vec<u32> {
+    let words = list.lines().map(|line| line.split_whitespace());
+    let id = |mut words: std::str::SplitWhitespace<'_>| {
+        let (id, state) = (words.next()?, words.next()?);
+        id.parse().ok().filter(|_| !state.starts_with('Z'))
+    };
+    words.filter_map(id).collect()
 }
 
 /// A child that does not outlive its test.

@@ -1,5 +1,9 @@
 //! The command line: what can be said, and what `--help` teaches.
 
+mod fleet;
+
+pub(crate) use fleet::Fleet;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -33,7 +37,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run everything on this machine: MQTT broker, log, processor, resolver, API
+    #[command(after_help = "Example: rollcall dev --clients 200 -- --rate 50 --flaps 30")]
     Dev(Dev),
+    /// Run simulated devices against any MQTT broker: they connect, speak, flap, and answer
+    #[command(after_help = fleet::HELP)]
+    Fleet(Fleet),
     /// Run on this machine beside an MQTT broker of your own, as a client of it
     #[command(after_help = RUN_HELP)]
     Run(Run),
@@ -74,6 +82,12 @@ pub(crate) struct Dev {
     /// Where metrics, probes and the operator's view listen [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDR")]
     pub(crate) ops: Option<SocketAddr>,
+    /// Simulate this many devices, in a process of its own that ends with this one
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) clients: Option<u32>,
+    /// More for the devices, after `--`: see `rollcall fleet --help`
+    #[arg(last = true, value_name = "FLEET FLAGS", requires = "clients")]
+    pub(crate) fleet: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod config;
 mod edge;
+mod fleet;
 mod hook;
 mod nearest;
 mod outlet;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Outcome {
     match command {
         Command::Dev(args) => commands::dev::run(&args),
+        Command::Fleet(args) => commands::fleet::run(&args),
         Command::Run(args) => commands::run::run(&args),
         Command::Config(args) => commands::config::run(&args),
         Command::Tail(args) => commands::tail::run(&args),

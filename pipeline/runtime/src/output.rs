@@ -46,7 +46,9 @@ impl Output {
     /// Adds the derived records and their digest.
     pub(crate) fn derived(&mut self, derived: Vec<(Option<Bytes>, Derived)>) {
         let time = rfc3339(self.now);
-        let mut seen: HashMap<(Topic, Bytes), u32> = HashMap::new();
+        let mut seen: HashMap<(Topic, Bytes), u32> = HashMap::with_capacity(derived.len());
+        let mut counts: Vec<(Topic, u64)> = Vec::new();
+        self.records.reserve(derived.len());
         for (ordinal, (traceparent, record)) in derived.into_iter().enumerate() {
             let (topic, key) = destination(&record);
             let value = encode(&record);
@@ -69,7 +71,13 @@ impl Output {
                 value,
                 headers,
             });
-            metrics::derived(topic, 1);
+            match counts.iter_mut().find(|(counted, _)| *counted == topic) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((topic, 1)),
+            }
+        }
+        for (topic, count) in counts {
+            metrics::derived(topic, count);
         }
     }
 
@@ -99,8 +107,12 @@ impl Output {
                 value: change.new.as_ref().map(|(value, _)| value.clone()),
                 headers: header.clone(),
             });
-            metrics::derived(change.table.changelog(), 1);
             changes.push(change);
+        }
+        for (table, count) in Table::ALL.into_iter().zip(counts) {
+            if count > 0 {
+                metrics::derived(table.changelog(), u64::from(count));
+            }
         }
         let tables = Table::ALL
             .into_iter()
@@ -163,15 +175,12 @@ fn headers(
     let cause = record
         .cause()
         .map_or_else(|| "none".to_owned(), |cause| cause.to_string());
-    let (kind, subject) = kind_and_subject(record);
+    let (kind, subject) = type_and_subject(record);
     let mut headers = vec![
         ("ce_specversion".to_owned(), Bytes::from_static(b"1.0")),
         ("ce_id".to_owned(), Bytes::from(id)),
         ("ce_source".to_owned(), Bytes::from_static(b"rollcall")),
-        (
-            "ce_type".to_owned(),
-            Bytes::from(format!("io.rollcall.{kind}.v1")),
-        ),
+        ("ce_type".to_owned(), kind),
         (SUBJECT.to_owned(), subject),
         ("ce_time".to_owned(), Bytes::from(time.to_owned())),
         (SOURCE.to_owned(), Bytes::from(cause)),
@@ -186,19 +195,28 @@ fn headers(
     headers
 }
 
-fn kind_and_subject(record: &Derived) -> (String, Bytes) {
+fn type_and_subject(record: &Derived) -> (Bytes, Bytes) {
     let (kind, subject) = match record {
-        Derived::Event(event) => (
-            format!("connection.{}", event.kind.as_str()),
-            event.client_id.as_bytes(),
+        Derived::Event(event) => {
+            let kind = format!("io.rollcall.connection.{}.v1", event.kind.as_str());
+            (Bytes::from(kind), event.client_id.as_bytes())
+        }
+        Derived::Inventory(message) => (
+            Bytes::from_static(b"io.rollcall.inventory.host.v1"),
+            message.client_id.as_bytes(),
         ),
-        Derived::Inventory(message) => ("inventory.host".to_owned(), message.client_id.as_bytes()),
-        Derived::LookupDue(lookup) => ("tenant.lookup-due".to_owned(), lookup.client_id.as_bytes()),
+        Derived::LookupDue(lookup) => (
+            Bytes::from_static(b"io.rollcall.tenant.lookup-due.v1"),
+            lookup.client_id.as_bytes(),
+        ),
         Derived::Delivery(delivery) => (
-            "delivery.outbound".to_owned(),
+            Bytes::from_static(b"io.rollcall.delivery.outbound.v1"),
             delivery.client_id.as_bytes(),
         ),
-        Derived::DeadLetter(letter) => ("dead-letter".to_owned(), letter.key.as_slice()),
+        Derived::DeadLetter(letter) => (
+            Bytes::from_static(b"io.rollcall.dead-letter.v1"),
+            letter.key.as_slice(),
+        ),
     };
     (kind, Bytes::copy_from_slice(subject))
 }

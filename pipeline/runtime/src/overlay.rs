@@ -34,9 +34,11 @@ impl Row for Delivery {
     const TABLE: Table = Table::Outbox;
     const WHAT: &'static str = "outbox row";
     fn index(&self) -> RowIndex {
+        // The organisation is in no index, but a restore reads it off the row, and what one of them
+        // says was there must be what the other one left.
         RowIndex {
             due_at: self.due_at,
-            org_id: String::new(),
+            org_id: self.org_id.clone(),
         }
     }
 }

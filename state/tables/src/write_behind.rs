@@ -131,19 +131,20 @@ impl<S: Tables> WriteBehind<S> {
             if changes.len() > 1 && !seen.insert((*table, key)) {
                 return Err(conflict("changed twice in a batch"));
             }
-            match self.rows.get(&(*table, key.clone())) {
-                Some(held) => {
-                    if held.row.as_ref().map(|(_, index)| index) != old.as_ref() {
-                        return Err(conflict("`old` is not what is held back"));
-                    }
-                }
+            let (is_as_said, problem) = match self.rows.get(&(*table, key.clone())) {
+                Some(held) => (
+                    held.row.as_ref().map(|(_, index)| index) == old.as_ref(),
+                    "`old` is not what is held back",
+                ),
                 // The store checks the index entries once they are written.
-                None if cfg!(debug_assertions) => {
-                    if self.store.get(*table, key)?.is_some() != old.is_some() {
-                        return Err(conflict("`old` is not what is there"));
-                    }
-                }
-                None => {}
+                None => (
+                    !cfg!(debug_assertions)
+                        || self.store.get(*table, key)?.is_some() == old.is_some(),
+                    "`old` is not what is there",
+                ),
+            };
+            if !is_as_said {
+                return Err(conflict(problem));
             }
         }
         Ok(())

@@ -203,6 +203,12 @@ impl Answers {
             let at = now + scene.random.between(0, 2 * MINUTE_MS);
             let is_error = scene.random.chance(30);
             let id = due.delivery_id.to_string();
+            if scene.random.chance(30) {
+                // It changes its mind.
+                let later = at + scene.random.between(0, MINUTE_MS);
+                let reply = (later, due.client_id.clone(), id.clone(), !is_error);
+                self.replies.push(reply);
+            }
             self.replies.push((at, due.client_id.clone(), id, is_error));
         }
         if scene.strikes(Fault::ReceiptLost) {

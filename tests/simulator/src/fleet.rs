@@ -147,7 +147,6 @@ impl Fleet {
     fn publish_handshake(&mut self, scene: &mut Scene, at: usize, topic: String, payload: Bytes) {
         let mut publish = self.wrap(scene, at, topic, payload);
         publish.retain = self.source == Source::Hook;
-        publish.qos = 1;
         let mut retained = publish.clone();
         retained.retain = true;
         self.devices[at].retained = Some(retained);

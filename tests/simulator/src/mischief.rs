@@ -2,7 +2,7 @@
 //! records, cleaning.
 
 use bytes::Bytes;
-use rollcall_log::{Log, NewRecord, ReadLimit};
+use rollcall_log::{Clock, Log, NewRecord, ReadLimit, Stored};
 use rollcall_model::event::{OutboundRequest, RequestBody};
 use rollcall_model::ingress::{Dialect, IngressKind};
 use rollcall_model::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
@@ -25,7 +25,7 @@ impl World {
         self.clocks();
         self.strange_records();
         self.news_of_brokers();
-        if self.scene.random.chance(4) {
+        if self.scene.random.chance(6) {
             self.request();
         }
         let is_time = [Fault::Compaction, Fault::Retention]
@@ -206,7 +206,6 @@ impl World {
     }
 
     fn ingress(&mut self, at: usize, kind: IngressKind) -> Ingress {
-        use rollcall_log::Clock;
         let device = &self.fleet.devices[at];
         Ingress {
             kind,
@@ -225,12 +224,12 @@ impl World {
 
     /// Somebody wants something sent to a device.
     fn request(&mut self) {
-        use rollcall_log::Clock;
         let at = self.scene.random.below(self.fleet.devices.len());
         let id = self.fleet.devices[at].id.clone();
         let now = self.scene.clock.now();
-        let arguments = || Json::new("{}").ok();
-        let Some(arguments) = arguments() else { return };
+        let Ok(arguments) = Json::new("{}") else {
+            return;
+        };
         let random = &mut self.scene.random;
         let request = OutboundRequest {
             id: DeliveryId(uuid::Uuid::from_u128(u128::from(random.next()))),
@@ -246,9 +245,11 @@ impl World {
                     metadata: vec![("a".to_owned(), "b".to_owned())],
                 }
             },
-            deadline: random
-                .chance(30)
-                .then(|| now + random.between(-MINUTE_MS, 10 * MINUTE_MS)),
+            deadline: match random.below(6) {
+                0 => Some(now),
+                1 => Some(now + random.between(-MINUTE_MS, 10 * MINUTE_MS)),
+                _ => None,
+            },
             idempotency_key: String::new(),
             requester: "simulator".to_owned(),
         };
@@ -257,7 +258,6 @@ impl World {
 
     /// Cleans the log, as long as nobody still has to read what would go.
     fn clean(&mut self) {
-        use rollcall_log::Clock;
         self.watcher.follow();
         let expired = self.scene.clock.now() - RETENTION_MS;
         let one = ReadLimit {
@@ -269,7 +269,7 @@ impl World {
             for topic in Topic::INPUTS {
                 let next = log.position(GROUP, topic, number).ok().flatten();
                 let unread = log.read(topic, number, next.unwrap_or_default(), one);
-                let is_old = |record: &rollcall_log::Stored| record.appended_at <= expired;
+                let is_old = |record: &Stored| record.appended_at <= expired;
                 if unread.is_ok_and(|records| records.first().is_some_and(is_old)) {
                     return;
                 }

@@ -248,14 +248,14 @@ pub(crate) fn draw_policy(random: &mut Random, is_tiny: bool) -> Policy {
             &Dialect::ALL[..],
         ])
         .to_vec();
-    policy.row_retention_ms = random.pick(&[MINUTE_MS, HOUR_MS, 24 * HOUR_MS]);
+    policy.row_retention_ms = random.pick(&[0, MINUTE_MS, HOUR_MS, 24 * HOUR_MS]);
     policy.retry_after_ms = random.pick(&[10 * SECOND_MS, 30 * MINUTE_MS]);
     policy.refresh_after_ms = random.pick(&[10 * MINUTE_MS, 25 * HOUR_MS]);
     policy.tenant_confirmed_for_ms = random.pick(&[0, 10 * MINUTE_MS]);
     policy.max_failures = random.pick(&[0, 2, 30]);
     policy.activity_step_ms = random.pick(&[0, 30 * SECOND_MS]);
     policy.future_sent_ms = random.pick(&[0, 0, 10 * SECOND_MS]);
-    policy.answer_window_ms = random.pick(&[MINUTE_MS, HOUR_MS]);
+    policy.answer_window_ms = random.pick(&[0, MINUTE_MS, HOUR_MS]);
     policy.delivery_attempts_max = random.pick(&[1, 5]);
     if is_tiny {
         policy.batch_records_max = random.pick(&[1, 2, 7]);

@@ -38,6 +38,9 @@ pub(crate) struct World {
     pub(crate) partitions: Vec<Partition>,
     pub(crate) answers: Answers,
     pub(crate) watcher: Watcher,
+    /// Time passes in multiples of this: in coarse ones much happens at one time, and timers are
+    /// met to the millisecond.
+    grain_ms: i64,
     /// What the tables must hold: the changelogs so far, last value per key.
     expected: Vec<BTreeMap<(Table, Bytes), Bytes>>,
     /// Journal entries that are in `expected`.
@@ -83,7 +86,9 @@ impl World {
             .map(|number| Partition::new(number, policy.clone(), &mut scene))
             .collect();
         let watcher = Watcher::new(scene.log.clone());
+        let grain_ms = scene.random.pick(&[1, 1, 1_000, 10_000, 30_000]);
         Self {
+            grain_ms,
             expected: vec![BTreeMap::new(); partitions.len()],
             scene,
             fleet,
@@ -120,7 +125,7 @@ impl World {
             96..=98 => self.scene.random.between(0, 20 * MINUTE_MS),
             _ => self.scene.random.between(0, 6 * HOUR_MS),
         };
-        self.pass(passing_ms)?;
+        self.pass(passing_ms - passing_ms % self.grain_ms)?;
         self.mischief()?;
         for at in 0..self.partitions.len() {
             if !self.partitions[at].is_up() && self.scene.random.chance(30) {

@@ -13,12 +13,14 @@ use super::{Failure, Outcome};
 use crate::banner::{self, Tenants};
 use crate::cli::Dev;
 use crate::config::{self, Config, Sources};
+use crate::fleet;
 use crate::plan::Plan;
 use crate::stores::Folders;
 
 /// Runs until SIGINT or SIGTERM, or until a role fails.
 pub(crate) fn run(args: &Dev) -> Outcome {
     let config = effective(args)?;
+    let fleet = fleet::Wanted::check(args, &config)?;
     if !config.mqtt.url.is_empty() {
         return Err(Failure::Usage(
             "[mqtt] url is set, but `rollcall dev` brings its own broker; use `rollcall run`, or \
@@ -33,6 +35,7 @@ pub(crate) fn run(args: &Dev) -> Outcome {
         data_dir: data.path(),
         plan: Plan::dev(),
         tenants: Some(source),
+        fleet,
     };
     let shown = match &config.tenant.file {
         Some(file) => Tenants::File(file),

@@ -1,14 +1,15 @@
 //! What `dev` and `run` share: threads, signals, and the end.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use rollcall_tenant::Source;
-use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Outcome;
 use crate::config::Config;
+use crate::fleet;
 use crate::plan::Plan;
 use crate::print;
 use crate::system::System;
@@ -24,6 +25,8 @@ pub(super) struct Node<'a> {
     pub(super) plan: Plan,
     /// What the resolver asks, if there is to be one.
     pub(super) tenants: Option<Arc<dyn Source>>,
+    /// Simulated devices beside it.
+    pub(super) fleet: Option<fleet::Wanted>,
 }
 
 impl Node<'_> {
@@ -46,15 +49,25 @@ impl Node<'_> {
             data_dir,
             plan,
             tenants,
+            fleet,
         } = self;
         let mut system = System::start(config, data_dir, &plan, tenants).await?;
         print::out(&banner(&system))?;
-        let failure = tokio::select! {
-            _ = interrupt.recv() => None,
-            _ = terminate.recv() => None,
-            error = system.failed() => Some(error),
+        // Only a node with a broker of its own is asked for a fleet.
+        let wanted = fleet.zip(system.addresses.mqtt);
+        let mut fleet = wanted.map(|(fleet, mqtt)| fleet.start(mqtt)).transpose()?;
+        let failure = loop {
+            tokio::select! {
+                _ = interrupt.recv() => break None,
+                _ = terminate.recv() => break None,
+                error = system.failed() => break Some(error),
+                () = fleet::ended(&mut fleet) => fleet = None,
+            }
         };
         print::error("rollcall is stopping: devices first, then batches, then the disk.");
+        if let Some(fleet) = fleet {
+            fleet.stop().await;
+        }
         let stopped = system.stop().await;
         match failure {
             Some(error) => Err(error.into()),

@@ -38,6 +38,7 @@ pub(crate) fn run(args: &Run) -> Outcome {
         data_dir,
         plan: plan.clone(),
         tenants,
+        fleet: None,
     };
     node.run(|system| banner::run(&system.addresses, &config, &plan))
 }

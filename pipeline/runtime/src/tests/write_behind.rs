@@ -1,9 +1,11 @@
 //! What fires and what is derived is the same whatever of the tables has been written.
 
-use rollcall_model::{LookupDue, Topic};
+use rollcall_model::event::{OutboundRequest, RequestBody};
+use rollcall_model::{DeliveryId, Json, LookupDue, Topic};
+use rollcall_schemas::Record;
 use rollcall_tables::{Bounds, MemoryTables, Tables, WriteBehind};
 
-use super::support::{World, block_on};
+use super::support::{World, block_on, record};
 use crate::{Processor, Setup, Turn};
 
 /// Runs the same life on `tables`; gives every record that came of it.
@@ -61,4 +63,46 @@ fn whatever_has_been_written_the_same_comes_of_it() {
         let tables = WriteBehind::new(MemoryTables::new(), bounds);
         assert_eq!(life(tables), expected, "at most {changes} held back");
     }
+}
+
+#[test]
+fn delivery_that_a_restore_holds_back_can_change() {
+    let world = World::new();
+    let (mut processor, _) = world.open(MemoryTables::new());
+    world.online("c1", "m1");
+    super::support::settle(&mut processor);
+    let due = world.values::<LookupDue>(Topic::Tenantless).remove(0);
+    world.found("c1", due.lookup_id);
+    super::support::settle(&mut processor);
+    let request = OutboundRequest {
+        id: DeliveryId(uuid::Uuid::from_u128(1)),
+        body: RequestBody::Command {
+            command: "ping".to_owned(),
+            arguments: Json::new("{}").unwrap(),
+        },
+        deadline: None,
+        idempotency_key: String::new(),
+        requester: "test".to_owned(),
+    };
+    world.append(record(Topic::Requests, "c1", request.encode()));
+    super::support::settle(&mut processor);
+    // Nothing of it was written, so the delivery comes from the changelog.
+    let bounds = Bounds {
+        bytes: usize::MAX,
+        changes: usize::MAX,
+    };
+    let setup = Setup {
+        log: world.log.clone(),
+        clock: world.clock.clone(),
+        tables: WriteBehind::new(MemoryTables::new(), bounds),
+        partition: 0,
+        policy: world.policy.clone(),
+    };
+    let (mut restored, _) = Processor::open(setup).unwrap();
+    world.clock.advance(world.policy.delivery_backoff_ms_max);
+    let turned = block_on(restored.turn());
+    assert!(
+        matches!(turned, Ok(Turn::Folded { timers: 1, .. })),
+        "{turned:?}"
+    );
 }
