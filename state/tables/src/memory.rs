@@ -3,7 +3,7 @@
 //! Reads clone a reference-counted slice, never a row. This file knows nothing of disks;
 //! `rollcall-rocks` answers the same questions in the same way, and `conformance` holds both to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -73,7 +73,7 @@ impl MemoryTables {
 
     /// Checks a batch before anything is written, so that a refused one leaves nothing behind.
     fn check(&self, changes: &[Change]) -> Result<(), Error> {
-        let mut seen = BTreeSet::new();
+        let mut seen = HashSet::with_capacity(changes.len());
         for Change {
             table, key, old, ..
         } in changes
@@ -87,9 +87,13 @@ impl MemoryTables {
                 return Err(conflict("changed twice in a batch"));
             }
             // Compared as entries: what an outbox row says of its organisation is in no index.
-            let entries =
-                |index: &RowIndex| (index.due_at, index.tenant(*table).map(str::to_owned));
-            if self.index(*table, key).map(entries) != old.as_ref().map(entries) {
+            let is_indexed = match (self.index(*table, key), old) {
+                (Some(index), Some(old)) => {
+                    index.due_at == old.due_at && index.tenant(*table) == old.tenant(*table)
+                }
+                (index, old) => index.is_none() && old.is_none(),
+            };
+            if !is_indexed {
                 return Err(conflict("`old` is not what is indexed"));
             }
         }
@@ -103,45 +107,69 @@ impl MemoryTables {
             old,
             new,
         } = change;
-        if let Some(old) = old {
-            self.unindex(*table, key, old);
+        let (old, new_index) = (old.as_ref(), new.as_ref().map(|(_, index)| index));
+        self.index_due(*table, key, old, new_index);
+        self.index_tenant(*table, key, old, new_index);
+        let rows = self.rows_mut(*table);
+        match new {
+            Some((value, index)) => {
+                rows.insert(key.clone(), (value.clone(), index.clone()));
+            }
+            None => {
+                rows.remove(key);
+            }
         }
-        let Some((value, index)) = new else {
-            self.rows_mut(*table).remove(key);
-            return;
-        };
-        if let Some(due_at) = index.due_at {
-            self.due.insert(Due {
-                due_at,
-                table: *table,
-                key: key.clone(),
-            });
-        }
-        if let Some(org_id) = index.tenant(*table) {
-            self.tenants
-                .entry(org_id.to_owned())
-                .or_default()
-                .insert(key.clone());
-        }
-        self.rows_mut(*table)
-            .insert(key.clone(), (value.clone(), index.clone()));
     }
 
-    fn unindex(&mut self, table: Table, key: &Bytes, old: &RowIndex) {
-        if let Some(due_at) = old.due_at {
-            self.due.remove(&Due {
+    /// Moves the row's entry in the time index, if it has to be moved.
+    fn index_due(
+        &mut self,
+        table: Table,
+        key: &Bytes,
+        old: Option<&RowIndex>,
+        new: Option<&RowIndex>,
+    ) {
+        let entry = |index: &RowIndex| {
+            index.due_at.map(|due_at| Due {
                 due_at,
                 table,
                 key: key.clone(),
-            });
+            })
+        };
+        let (old, new) = (old.and_then(entry), new.and_then(entry));
+        if old == new {
+            return;
         }
-        if let Some(org_id) = old.tenant(table)
+        if let Some(old) = old {
+            self.due.remove(&old);
+        }
+        self.due.extend(new);
+    }
+
+    /// Moves the row's entry in the tenant index, if it has to be moved.
+    fn index_tenant(
+        &mut self,
+        table: Table,
+        key: &Bytes,
+        old: Option<&RowIndex>,
+        new: Option<&RowIndex>,
+    ) {
+        let old = old.and_then(|index| index.tenant(table));
+        let new = new.and_then(|index| index.tenant(table));
+        if old == new {
+            return;
+        }
+        if let Some(org_id) = old
             && let Some(keys) = self.tenants.get_mut(org_id)
         {
             keys.remove(key);
             if keys.is_empty() {
                 self.tenants.remove(org_id);
             }
+        }
+        if let Some(org_id) = new {
+            let keys = self.tenants.entry(org_id.to_owned()).or_default();
+            keys.insert(key.clone());
         }
     }
 }

@@ -6,7 +6,7 @@
 //! held back and nothing else; the changelog has it.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, btree_map};
+use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map};
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -118,7 +118,7 @@ impl<S: Tables> WriteBehind<S> {
 
     /// Looks for the caller's bugs before anything is held back.
     fn check(&self, changes: &[Change]) -> Result<(), Error> {
-        let mut seen = BTreeSet::new();
+        let mut seen = HashSet::with_capacity(changes.len());
         for Change {
             table, key, old, ..
         } in changes
