@@ -261,7 +261,7 @@ pub(crate) fn append(scene: &Scene, record: NewRecord) -> bool {
 
 fn draw_owner(scene: &mut Scene) -> Owner {
     match scene.random.below(5) {
-        0 => Owner::Nobody,
+        0 | 1 => Owner::Nobody,
         org => Owner::Org(u32::try_from(org / 2).unwrap_or_default()),
     }
 }

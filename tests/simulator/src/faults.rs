@@ -64,13 +64,13 @@ faults! {
     AnswerUnavailable = "answer-unavailable", 30, "The look-up service is down.";
     AnswerAlien = "answer-of-another-lookup", 3, "An answer names a look-up that nobody asked.";
     Directory = "directory-answer", 3, "A directory assigns a tenant unasked.";
-    TenantMoved = "tenant-moved", 4, "A client gets another owner, or none.";
+    TenantMoved = "tenant-moved", 8, "A client gets another owner, or none.";
     ReceiptLost = "receipt-lost", 20, "What became of a delivery is never told.";
     ReceiptTwice = "receipt-twice", 20, "It is told twice.";
     ReceiptLate = "receipt-late", 25, "It is told after a minute or more.";
     ProcessorStall = "processor-stall", 2, "A processor stands still for minutes to hours.";
     ResolverStall = "resolver-stall", 2, "The resolver stands still for minutes to hours.";
-    DeviceClockBack = "device-clock-back", 3, "A device's clock is set back.";
+    DeviceClockBack = "device-clock-back", 8, "A device's clock is set back.";
     DeviceClockForward = "device-clock-forward", 3, "A device's clock is set forward.";
     SystemClockBack = "system-clock-back", 2, "The machine's clock is set back.";
     SystemClockForward = "system-clock-forward", 2, "The machine's clock is set forward.";
@@ -83,8 +83,8 @@ faults! {
     UnknownSchema = "unknown-schema", 2, "A producer appends a value of an unknown schema.";
     UnknownTopic = "unknown-topic", 2, "A record's MQTT topic belongs to no dialect.";
     MisplacedKey = "misplaced-key", 3, "A record lies where its key does not belong.";
-    BrokerLost = "broker-lost", 3, "The broker that held a client is lost.";
-    RetainedReread = "retained-reread", 4, "The bridge reads retained handshakes again.";
+    BrokerLost = "broker-lost", 4, "The broker that held a client is lost.";
+    RetainedReread = "retained-reread", 8, "The bridge reads retained handshakes again.";
     WillDelayed = "will-delayed", 40, "A will comes long after its device went.";
     TinyBatches = "tiny-batches", 100, "A batch takes a handful of records or timers.";
 }

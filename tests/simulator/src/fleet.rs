@@ -147,6 +147,9 @@ impl Fleet {
     fn publish_handshake(&mut self, scene: &mut Scene, at: usize, topic: String, payload: Bytes) {
         let mut publish = self.wrap(scene, at, topic, payload);
         publish.retain = self.source == Source::Hook;
+        if scene.random.chance(20) {
+            publish.qos = 0;
+        }
         let mut retained = publish.clone();
         retained.retain = true;
         self.devices[at].retained = Some(retained);
@@ -188,8 +191,13 @@ impl Fleet {
         self.send(scene, at, publish);
     }
 
-    /// The bridge reads the retained handshake of a device again.
+    /// The bridge reads the retained handshake of a device again; perhaps one that it missed.
     pub(crate) fn reread(&mut self, scene: &mut Scene, at: usize) -> bool {
+        if scene.random.chance(40) {
+            let (topic, payload) = self.devices[at].connect(scene.clock.truth());
+            let missed = self.wrap(scene, at, topic, payload);
+            self.devices[at].retained = Some(missed);
+        }
         let Some(retained) = self.devices[at].retained.clone() else {
             return false;
         };

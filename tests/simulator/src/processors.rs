@@ -249,7 +249,7 @@ pub(crate) fn draw_policy(random: &mut Random, is_tiny: bool) -> Policy {
         ])
         .to_vec();
     policy.row_retention_ms = random.pick(&[0, MINUTE_MS, HOUR_MS, 24 * HOUR_MS]);
-    policy.retry_after_ms = random.pick(&[10 * SECOND_MS, 30 * MINUTE_MS]);
+    policy.retry_after_ms = random.pick(&[10 * SECOND_MS, MINUTE_MS, 30 * MINUTE_MS]);
     policy.refresh_after_ms = random.pick(&[10 * MINUTE_MS, 25 * HOUR_MS]);
     policy.tenant_confirmed_for_ms = random.pick(&[0, 10 * MINUTE_MS]);
     policy.max_failures = random.pick(&[0, 2, 30]);
