@@ -284,6 +284,7 @@ impl Fleet {
             let facts = PublishFacts {
                 topic: publish.topic.clone(),
                 payload: publish.payload.clone(),
+                unread_bytes: 0,
                 qos: publish.qos,
                 retain: publish.retain,
                 dup: publish.tries > 0,
