@@ -117,7 +117,7 @@ impl<T: Tables> Processor<T> {
     }
 
     /// Runs until `stop` turns true; a batch that has begun is finished first, and tables that
-    /// hold changes back write them.
+    /// hold changes back write them: then, and whenever nothing waits.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
         let mut appended = self.setup.log.appended();
         while !*stop.borrow() {
@@ -125,6 +125,8 @@ impl<T: Tables> Processor<T> {
             let Turn::Idle { until } = self.turn().await? else {
                 continue;
             };
+            // There is time for it, and whoever looks at the store finds what is.
+            self.settle()?;
             let wait_ms = (until - self.setup.clock.now()).clamp(0, EMPTY_BATCH_AFTER_MS);
             let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or_default());
             tokio::select! {
@@ -133,6 +135,11 @@ impl<T: Tables> Processor<T> {
                 changed = stop.changed() => if changed.is_err() { break },
             }
         }
+        self.settle()
+    }
+
+    /// Writes what the tables hold back.
+    fn settle(&mut self) -> Result<(), Error> {
         let partition = self.setup.partition;
         self.setup.tables.settle().map_err(|source| Error::Tables {
             partition,
