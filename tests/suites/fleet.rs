@@ -94,7 +94,7 @@ fn fifty_devices_are_rows_of_every_kind_and_the_line_counts_them() {
     eventually("a dead letter of each kind of poison", || {
         let records = rollcall.records(Topic::DeadLetters)?;
         let is_there = |reason: &&str| records.iter().any(|r| r["value"]["reason"] == **reason);
-        Ok(reasons.iter().all(|reason| is_there(reason)).then_some(()))
+        Ok(reasons.iter().all(is_there).then_some(()))
     })
     .unwrap();
     // Messages of many devices, not of one.
