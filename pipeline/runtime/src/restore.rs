@@ -119,17 +119,23 @@ pub(crate) fn restore(
 }
 
 /// Takes every row out, and the progress with them.
+///
+/// Until the last one is gone, the progress says what digest the rows have that are left: were it
+/// broken off, the next replay would not take them for rows of the changelog.
 fn empty(tables: &mut dyn Tables, partition: u32) -> Result<(), Error> {
     let failed = |source| Error::Tables {
         partition,
         action: "empty its tables",
         source,
     };
+    let left = tables.meta().map_err(failed)?.unwrap_or_default().digests;
+    let mut left = TableDigests(Table::ALL.map(|table| Digest(value_of(&left, table))));
     for table in Table::ALL {
         loop {
             let rows = tables.scan(table, None, CHUNK.records).map_err(failed)?;
             let is_last = rows.len() < CHUNK.records;
             let gone = rows.into_iter().map(|(key, value)| {
+                left.of(table).remove(&key, body(&value));
                 let old = Some(index(partition, &value)?);
                 Ok(Change {
                     table,
@@ -139,13 +145,17 @@ fn empty(tables: &mut dyn Tables, partition: u32) -> Result<(), Error> {
                 })
             });
             let gone = gone.collect::<Result<Vec<_>, Error>>()?;
-            tables.apply(&gone, &Meta::default()).map_err(failed)?;
+            let progress = Progress {
+                digests: left,
+                ..Progress::default()
+            };
+            tables.apply(&gone, &progress.meta(&[])).map_err(failed)?;
             if is_last {
                 break;
             }
         }
     }
-    Ok(())
+    tables.apply(&[], &Meta::default()).map_err(failed)
 }
 
 /// Replays what the changelogs have beyond `stored`, and compares with the newest batch.
