@@ -275,6 +275,8 @@ impl World {
                     has_moved = true;
                     turns += 1;
                 }
+                // A turn that began before the rest may still die of its doom.
+                has_moved |= !self.partitions[at].is_up();
             }
             if !has_moved {
                 return Ok(());
