@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use rollcall_log::Clock as _;
-use rollcall_model::Topic;
-use rollcall_tables::{Change, MemoryTables, Meta, RowIndex, Table, Tables as _};
+use rollcall_model::{Millis, Topic};
+use rollcall_tables::{Change, Due, Error as Broken, MemoryTables, Meta, RowIndex, Table, Tables};
 
 use super::support::{START, World, block_on, contents, record, settle};
-use crate::Error;
+use crate::{Error, restore_tables};
 
 /// A world with some history, and the tables as they were half way.
 fn history() -> (World, MemoryTables, crate::Processor<MemoryTables>) {
@@ -101,32 +101,126 @@ fn changelog_that_somebody_wrote_to_is_found_out() {
     ));
 }
 
-#[test]
-fn tables_older_than_the_compaction_come_back_whole() {
+/// Tables that were flushed before a client and its delivery went, in a log whose compaction has
+/// taken the tombstones since; and the tables as they should be.
+fn compacted() -> (World, MemoryTables, crate::Processor<MemoryTables>) {
     let world = World::new();
     let (mut processor, _) = world.open(MemoryTables::default());
     world.online("c1", "m1");
+    settle(&mut processor);
+    world.answer_all();
+    settle(&mut processor);
+    world.request("c1");
     settle(&mut processor);
     let flushed = processor.into_tables();
     let (mut processor, _) = world.open(flushed.clone());
     world.offline("c1");
     settle(&mut processor);
-    world.clock.advance(world.policy.row_retention_ms);
-    settle(&mut processor);
+    let day_ms = world.policy.row_retention_ms;
+    for _ in 0..24 {
+        world.clock.advance(day_ms / 24);
+        settle(&mut processor);
+    }
+    // The newest record of a topic is never compacted away.
     world.online("c2", "m1");
     settle(&mut processor);
-    // The row's tombstone has been seen by everybody who reads, and goes; the disk still has the
-    // row.
+    world.answer_all();
+    settle(&mut processor);
+    world.request("c2");
+    settle(&mut processor);
+    // The tombstones have been seen by everybody who reads, and go; the disk still has the rows.
     world.clock.advance(2 * rollcall_model::time::HOUR_MS);
     settle(&mut processor);
     world.log.maintain(world.clock.now()).unwrap();
-    let kept = world.read(Topic::Connections);
-    assert!(
-        kept.iter()
-            .all(|record| record.key.as_deref() != Some(b"c1"))
-    );
+    for topic in [Topic::Connections, Topic::Outbox] {
+        let kept = world.read(topic);
+        let mut keys = kept.iter().filter_map(|record| record.key.as_deref());
+        assert!(keys.all(|key| !key.starts_with(b"c1")), "{topic:?}");
+        let table = Table::ALL.into_iter().find(|one| one.changelog() == topic);
+        let rows = flushed.scan(table.unwrap(), None, 10).unwrap();
+        assert!(rows.iter().any(|(key, _)| key.starts_with(b"c1")));
+    }
+    (world, flushed, processor)
+}
+
+#[test]
+fn tables_older_than_the_compaction_come_back_whole() {
+    let (world, flushed, processor) = compacted();
     let (restored, _) = world.open(flushed);
     assert_eq!(contents(&restored), contents(&processor));
+}
+
+#[test]
+fn restore_that_dies_while_it_empties_is_gone_on_with() {
+    let (world, flushed, processor) = compacted();
+    let mut died = 0;
+    for writes in 0.. {
+        let mut dying = Dying {
+            tables: flushed.clone(),
+            writes,
+        };
+        let first = restore_tables(world.log.as_ref(), &mut dying, 0);
+        let (restored, _) = world.open(dying.tables);
+        let left = format!("died after {writes} writes");
+        assert_eq!(contents(&restored), contents(&processor), "{left}");
+        if first.is_ok() {
+            break;
+        }
+        died += 1;
+    }
+    assert!(died > 4, "a restore with {died} writes empties nothing");
+}
+
+/// Tables whose process dies after so many writes.
+struct Dying {
+    tables: MemoryTables,
+    writes: usize,
+}
+
+impl Tables for Dying {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Broken> {
+        self.tables.get(table, key)
+    }
+
+    fn due(&self, until: Millis, limit: usize) -> Result<Vec<Due>, Broken> {
+        self.tables.due(until, limit)
+    }
+
+    fn next_due(&self) -> Result<Option<Millis>, Broken> {
+        self.tables.next_due()
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, Broken> {
+        self.tables.scan(table, after, limit)
+    }
+
+    fn tenant(
+        &self,
+        org_id: &str,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Bytes>, Broken> {
+        self.tables.tenant(org_id, after, limit)
+    }
+
+    fn meta(&self) -> Result<Option<Meta>, Broken> {
+        self.tables.meta()
+    }
+
+    fn apply(&mut self, changes: &[Change], meta: &Meta) -> Result<(), Broken> {
+        let left = self.writes.checked_sub(1).ok_or_else(|| Broken::Store {
+            action: "write",
+            path: "test".to_owned(),
+            source: "the process is dead".into(),
+        })?;
+        self.writes = left;
+        self.tables.apply(changes, meta)
+    }
 }
 
 #[test]

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rollcall_log::{Append, Log, ManualClock, MemoryLog, NewRecord, ReadLimit, Stored};
-use rollcall_model::event::{AnswerSource, TenantAnswer, TenantOutcome};
+use rollcall_model::event::{
+    AnswerSource, OutboundRequest, RequestBody, TenantAnswer, TenantOutcome,
+};
 use rollcall_model::ingress::{Dialect, IngressKind};
 use rollcall_model::{
-    ClientId, ConnectionEvent, ConnectionRow, DeadLetter, Ingress, LookupDue, LookupId, Millis,
-    Policy, Topic,
+    ClientId, ConnectionEvent, ConnectionRow, DeadLetter, DeliveryId, Ingress, Json, LookupDue,
+    LookupId, Millis, Policy, Topic,
 };
 use rollcall_schemas::{Record, identity};
 use rollcall_tables::{MemoryTables, Table, Tables};
@@ -110,6 +112,21 @@ impl World {
             client,
             r#"{"type":"offline","message_id":"bye","version":1}"#,
         )
+    }
+
+    /// Somebody asks for a ping of `client`.
+    pub(super) fn request(&self, client: &str) {
+        let request = OutboundRequest {
+            id: DeliveryId(uuid::Uuid::from_u128(1)),
+            body: RequestBody::Command {
+                command: "ping".to_owned(),
+                arguments: Json::new("{}").unwrap(),
+            },
+            deadline: None,
+            idempotency_key: String::new(),
+            requester: "test".to_owned(),
+        };
+        self.append(record(Topic::Requests, client, request.encode()));
     }
 
     /// Answers every look-up of every partition with the same tenant.

@@ -1,11 +1,9 @@
 //! What fires and what is derived is the same whatever of the tables has been written.
 
-use rollcall_model::event::{OutboundRequest, RequestBody};
-use rollcall_model::{DeliveryId, Json, LookupDue, Topic};
-use rollcall_schemas::Record;
+use rollcall_model::{LookupDue, Topic};
 use rollcall_tables::{Bounds, MemoryTables, Tables, WriteBehind};
 
-use super::support::{World, block_on, record};
+use super::support::{World, block_on};
 use crate::{Processor, Setup, Turn};
 
 /// Runs the same life on `tables`; gives every record that came of it.
@@ -74,17 +72,7 @@ fn delivery_that_a_restore_holds_back_can_change() {
     let due = world.values::<LookupDue>(Topic::Tenantless).remove(0);
     world.found("c1", due.lookup_id);
     super::support::settle(&mut processor);
-    let request = OutboundRequest {
-        id: DeliveryId(uuid::Uuid::from_u128(1)),
-        body: RequestBody::Command {
-            command: "ping".to_owned(),
-            arguments: Json::new("{}").unwrap(),
-        },
-        deadline: None,
-        idempotency_key: String::new(),
-        requester: "test".to_owned(),
-    };
-    world.append(record(Topic::Requests, "c1", request.encode()));
+    world.request("c1");
     super::support::settle(&mut processor);
     // Nothing of it was written, so the delivery comes from the changelog.
     let bounds = Bounds {
