@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use rollcall_log::Clock as _;
+use rollcall_model::time::HOUR_MS;
 use rollcall_model::{Millis, Topic};
 use rollcall_tables::{Change, Due, Error as Broken, MemoryTables, Meta, RowIndex, Table, Tables};
 
@@ -116,12 +117,8 @@ fn compacted() -> (World, MemoryTables, crate::Processor<MemoryTables>) {
     let (mut processor, _) = world.open(flushed.clone());
     world.offline("c1");
     settle(&mut processor);
-    let day_ms = world.policy.row_retention_ms;
-    for _ in 0..24 {
-        world.clock.advance(day_ms / 24);
-        settle(&mut processor);
-    }
-    // The newest record of a topic is never compacted away.
+    a_day_goes_by(&world, &mut processor);
+    // The newest record of a topic is never compacted away: a tombstone of another delivery.
     world.online("c2", "m1");
     settle(&mut processor);
     world.answer_all();
@@ -129,8 +126,7 @@ fn compacted() -> (World, MemoryTables, crate::Processor<MemoryTables>) {
     world.request("c2");
     settle(&mut processor);
     // The tombstones have been seen by everybody who reads, and go; the disk still has the rows.
-    world.clock.advance(2 * rollcall_model::time::HOUR_MS);
-    settle(&mut processor);
+    a_day_goes_by(&world, &mut processor);
     world.log.maintain(world.clock.now()).unwrap();
     for topic in [Topic::Connections, Topic::Outbox] {
         let kept = world.read(topic);
@@ -141,6 +137,13 @@ fn compacted() -> (World, MemoryTables, crate::Processor<MemoryTables>) {
         assert!(rows.iter().any(|(key, _)| key.starts_with(b"c1")));
     }
     (world, flushed, processor)
+}
+
+fn a_day_goes_by(world: &World, processor: &mut crate::Processor<MemoryTables>) {
+    for _ in 0..24 {
+        world.clock.advance(HOUR_MS);
+        settle(processor);
+    }
 }
 
 #[test]
