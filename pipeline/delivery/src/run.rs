@@ -168,8 +168,8 @@ impl Stage for Sender {
         GROUP
     }
 
-    fn topic(&self) -> Topic {
-        Topic::Deliveries
+    fn topics(&self) -> &'static [Topic; 1] {
+        &[Topic::Deliveries]
     }
 
     fn limit(&self) -> ReadLimit {

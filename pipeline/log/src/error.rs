@@ -126,6 +126,16 @@ pub enum Error {
         /// Where it should have gone.
         topic: Topic,
     },
+    /// Nothing of the append is in the log, and somebody else may have gone on meanwhile: whoever
+    /// made it looks again at where it stands.
+    #[error("nothing was appended to the log at {path}: look again at where it stands")]
+    Aborted {
+        /// Where the log is.
+        path: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The log has been closed.
     #[error("the log is closed")]
     Closed,

@@ -5,6 +5,7 @@
 //! edge), and Kafka (a later crate). `conformance` is the suite that all of them pass. `stage` is
 //! the loop of whoever reads one topic and answers into others.
 
+mod assigned;
 mod cleaning;
 mod clock;
 mod embedded;
@@ -17,12 +18,13 @@ mod stage;
 
 pub mod conformance;
 
+pub use assigned::{Assigned, on_assigned};
 pub use cleaning::Cleaning;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use embedded::{EmbeddedLog, EmbeddedOptions};
 pub use error::Error;
 pub use memory::MemoryLog;
-pub use placement::RECORD_BYTES_MAX;
+pub use placement::{RECORD_BYTES_MAX, check_partition, place};
 pub use record::{Append, NewRecord, OffsetRange, Position, ReadLimit, Stored};
 pub use stage::{Stage, StageError, run_stage};
 
@@ -57,6 +59,27 @@ pub trait Log: Send + Sync + 'static {
 
     /// First offset kept and the next one to be written.
     fn offsets(&self, topic: Topic, partition: u32) -> Result<OffsetRange, Error>;
+
+    /// The end of a partition once everything is decided that was being appended at the call: what
+    /// a restore has to reach. Waits for it on a log of several writers.
+    fn settled_end(&self, topic: Topic, partition: u32) -> Result<u64, Error> {
+        Ok(self.offsets(topic, partition)?.end)
+    }
+
+    /// Says that somebody will read a partition from `from` on, so that [`Log::appended`] tells of
+    /// it also before the first read.
+    fn follow(&self, topic: Topic, partition: u32, from: u64) -> Result<(), Error> {
+        let (_, _, _) = (topic, partition, from);
+        Ok(())
+    }
+
+    /// The partitions of `topics` on which this process works for `group`. Asking makes the process
+    /// a member of the group; on one node, all of them are its own.
+    fn assigned(&self, group: &'static str, topics: &'static [Topic]) -> Result<Assigned, Error> {
+        let _ = group;
+        let partitions = topics.first().map_or(0, |topic| self.partitions(*topic));
+        Ok(watch::channel((0..partitions).collect()).1)
+    }
 
     /// The position that `group` committed; `None` when it never did.
     fn position(&self, group: &str, topic: Topic, partition: u32) -> Result<Option<u64>, Error>;

@@ -15,7 +15,7 @@ pub const RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
 ///
 /// Errors: [`Error::NoPartition`]; [`Error::TooLarge`]; [`Error::NoKey`], as Kafka refuses such a
 /// record too.
-pub(crate) fn place(record: &NewRecord, partitions: u32) -> Result<u32, Error> {
+pub fn place(record: &NewRecord, partitions: u32) -> Result<u32, Error> {
     let topic = record.topic;
     let bytes = size(record);
     if bytes > RECORD_BYTES_MAX {
@@ -39,8 +39,10 @@ pub(crate) fn place(record: &NewRecord, partitions: u32) -> Result<u32, Error> {
     Ok(partition)
 }
 
+/// Whether there is such a partition.
+///
 /// Errors: [`Error::NoPartition`].
-pub(crate) fn check_partition(topic: Topic, partition: u32, partitions: u32) -> Result<(), Error> {
+pub fn check_partition(topic: Topic, partition: u32, partitions: u32) -> Result<(), Error> {
     if partition < partitions {
         Ok(())
     } else {

@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, try_join_all};
+use futures::future::BoxFuture;
 use rollcall_model::Topic;
 use tokio::sync::watch;
 
-use crate::{Append, Error, Log, NewRecord, Position, ReadLimit, Stored};
+use crate::{Append, Error, Log, NewRecord, Position, ReadLimit, Stored, on_assigned};
 
 /// How long results wait before they are offered again to a log that takes no more appends.
 const BUSY_DELAY: Duration = Duration::from_millis(50);
@@ -19,8 +19,8 @@ pub trait Stage: Send + Sync {
     /// The reader's name: its positions are kept under it.
     fn group(&self) -> &'static str;
 
-    /// What it reads.
-    fn topic(&self) -> Topic;
+    /// What it reads: one topic.
+    fn topics(&self) -> &'static [Topic; 1];
 
     /// How much of a partition it takes at a time: read, worked on and appended as one.
     fn limit(&self) -> ReadLimit;
@@ -36,6 +36,15 @@ pub trait Stage: Send + Sync {
 /// Why a stage stopped. Never the fault of a record.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
+    /// It cannot share its partitions with others of its kind.
+    #[error("{group} cannot join its group")]
+    Join {
+        /// The stage.
+        group: &'static str,
+        /// What the log said.
+        #[source]
+        source: Error,
+    },
     /// Its topic cannot be read.
     #[error("{group} cannot read {topic}/{partition}")]
     Read {
@@ -64,7 +73,7 @@ pub enum StageError {
     },
 }
 
-/// Runs `stage` on every partition until `stop` shows true or its sender is gone, or the log fails.
+/// Runs `stage` on every partition that is assigned to this process until `stop` shows true or its sender is gone, or the log fails.
 ///
 /// Exactly once in the log: results and position are one append. On stop, work under way is dropped
 /// and an append under way is waited for.
@@ -73,17 +82,29 @@ pub async fn run_stage(
     stage: &dyn Stage,
     stop: watch::Receiver<bool>,
 ) -> Result<(), StageError> {
-    let partitions = 0..log.partitions(stage.topic());
-    let reading = partitions.map(|partition| {
+    let (group, topics) = (stage.group(), stage.topics());
+    let assigned = log
+        .assigned(group, topics)
+        .map_err(|source| StageError::Join { group, source })?;
+    on_assigned(assigned, stop, |partition, stop| {
         let reader = Reader {
             log: log.clone(),
             stage,
             partition,
         };
-        reader.follow(stop.clone())
-    });
-    try_join_all(reading).await?;
-    Ok(())
+        reader.follow(stop)
+    })
+    .await
+}
+
+/// What became of results.
+enum Written {
+    /// They are in the log.
+    Yes,
+    /// They are not, and the position may be another by now.
+    Aborted,
+    /// The stage was told to stop while the log was too busy to take them.
+    Stopped,
 }
 
 struct Reader<'a> {
@@ -113,25 +134,25 @@ impl Reader<'_> {
                 () = stopped(&mut stop) => break,
                 made = self.stage.work(self.partition, &records) => made,
             };
-            if !self.write(made, after, &mut stop).await? {
-                break;
+            match self.write(made, after, &mut stop).await? {
+                Written::Yes => next = after,
+                Written::Aborted => next = self.first()?,
+                Written::Stopped => break,
             }
-            next = after;
         }
         Ok(())
     }
 
-    /// Appends results and position; false when told to stop while the log was too busy to take
-    /// them.
+    /// Appends results and position.
     async fn write(
         &self,
         records: Vec<NewRecord>,
         after: u64,
         stop: &mut watch::Receiver<bool>,
-    ) -> Result<bool, StageError> {
+    ) -> Result<Written, StageError> {
         let position = Position {
             group: self.stage.group().to_owned(),
-            topic: self.stage.topic(),
+            topic: self.stage.topics()[0],
             partition: self.partition,
             next: after,
         };
@@ -141,16 +162,18 @@ impl Reader<'_> {
         };
         loop {
             match self.log.append(append.clone()).await {
-                Ok(_) => return Ok(true),
+                Ok(_) => return Ok(Written::Yes),
                 Err(Error::Busy { .. }) => tokio::select! {
                     biased;
-                    () = stopped(stop) => return Ok(false),
+                    () = stopped(stop) => return Ok(Written::Stopped),
                     () = tokio::time::sleep(BUSY_DELAY) => {}
                 },
+                // Others may have gone on: the same records may be somebody else's by now.
+                Err(Error::Aborted { .. }) => return Ok(Written::Aborted),
                 Err(source) => {
                     return Err(StageError::Append {
                         group: self.stage.group(),
-                        topic: self.stage.topic(),
+                        topic: self.stage.topics()[0],
                         partition: self.partition,
                         source,
                     });
@@ -161,7 +184,7 @@ impl Reader<'_> {
 
     /// Where the group left off, or the first record kept.
     fn first(&self) -> Result<u64, StageError> {
-        let (topic, partition) = (self.stage.topic(), self.partition);
+        let (topic, partition) = (self.stage.topics()[0], self.partition);
         let position = self.log.position(self.stage.group(), topic, partition);
         let first = position.and_then(|position| match position {
             Some(next) => Ok(next),
@@ -172,7 +195,7 @@ impl Reader<'_> {
 
     /// The next records; goes on behind those that retention took.
     fn read(&self, next: &mut u64) -> Result<Vec<Stored>, StageError> {
-        let (topic, limit) = (self.stage.topic(), self.stage.limit());
+        let (topic, limit) = (self.stage.topics()[0], self.stage.limit());
         let read = match self.log.read(topic, self.partition, *next, limit) {
             Err(Error::OutOfRange { from, start, .. }) => {
                 self.stage.skipped(self.partition, from, start);
@@ -187,7 +210,7 @@ impl Reader<'_> {
     fn unreadable(&self, source: Error) -> StageError {
         StageError::Read {
             group: self.stage.group(),
-            topic: self.stage.topic(),
+            topic: self.stage.topics()[0],
             partition: self.partition,
             source,
         }

@@ -79,6 +79,14 @@ impl<T: Tables> Processor<T> {
             partition,
             &policy_bytes,
         )?;
+        for (topic, from) in Topic::INPUTS.into_iter().zip(progress.inputs) {
+            let followed = setup.log.follow(topic, partition, from);
+            followed.map_err(|source| Error::Log {
+                partition,
+                action: "follow its inputs",
+                source,
+            })?;
+        }
         let partitions = setup.log.partitions(Topic::Status);
         let decoder = Decoder::new(partition, partitions, &setup.policy);
         let policy_hash = xxh3_64(&policy_bytes);

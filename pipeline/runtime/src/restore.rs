@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use rollcall_log::{Log, ReadLimit};
+use rollcall_log::{Log, ReadLimit, Stored};
 use rollcall_model::batch::Batch;
 use rollcall_model::{Millis, Policy, Topic};
 use rollcall_schemas::{Record, body, leading};
@@ -177,7 +177,7 @@ fn replay_tail(
     };
     let mut replayed = 0;
     for (at, table) in Table::ALL.into_iter().enumerate() {
-        let end = offsets(log, table.changelog(), partition)?.end;
+        let end = settled_end(log, table.changelog(), partition)?;
         let from = progress.changelogs[at];
         if from > end {
             let topic = table.changelog();
@@ -230,6 +230,15 @@ fn offsets(
         action: "read its offsets",
         source,
     })
+}
+
+fn settled_end(log: &dyn Log, topic: Topic, partition: u32) -> Result<u64, Error> {
+    log.settled_end(topic, partition)
+        .map_err(|source| Error::Log {
+            partition,
+            action: "read to the end of its own",
+            source,
+        })
 }
 
 /// The positions that the last batch committed; the start of a topic that none ever read.
@@ -354,32 +363,56 @@ fn index(partition: u32, value: &[u8]) -> Result<RowIndex, Error> {
 }
 
 /// The newest schedule record of the partition.
+///
+/// It need not be the last offset: on Kafka a transaction's end takes one too. So it is looked for
+/// from ever farther back.
 fn newest_batch(log: &dyn Log, partition: u32) -> Result<Option<Batch>, Error> {
-    let range = offsets(log, Topic::Schedule, partition)?;
-    if range.end == range.start {
-        return Ok(None);
-    }
-    let limit = ReadLimit {
-        records: 1,
-        bytes: CHUNK.bytes,
+    let start = offsets(log, Topic::Schedule, partition)?.start;
+    let end = settled_end(log, Topic::Schedule, partition)?;
+    let mut back = 1;
+    let last = loop {
+        let from = end.saturating_sub(back).max(start);
+        let last = last_record(log, partition, from, end)?;
+        if last.is_some() || from == start {
+            break last;
+        }
+        back *= 2;
     };
-    let records = log
-        .read(Topic::Schedule, partition, range.end - 1, limit)
-        .map_err(|source| Error::Log {
-            partition,
-            action: "read its schedule",
-            source,
-        })?;
     let own = |source| Error::Own {
         partition,
         what: "schedule record",
         source,
     };
-    let value = records.into_iter().next().and_then(|record| record.value);
+    let value = last.and_then(|record| record.value);
     value
         .map(|value| Batch::decode(&value))
         .transpose()
         .map_err(own)
+}
+
+/// The last schedule record between two offsets.
+fn last_record(
+    log: &dyn Log,
+    partition: u32,
+    from: u64,
+    end: u64,
+) -> Result<Option<Stored>, Error> {
+    let (mut next, mut last) = (from, None);
+    while next < end {
+        let records = log
+            .read(Topic::Schedule, partition, next, CHUNK)
+            .map_err(|source| Error::Log {
+                partition,
+                action: "read its schedule",
+                source,
+            })?;
+        let Some(newest) = records.into_iter().last() else {
+            break;
+        };
+        next = newest.offset + 1;
+        last = Some(newest);
+    }
+    Ok(last)
 }
 
 /// The restored tables must be the ones that the newest batch left behind.

@@ -131,8 +131,8 @@ impl Stage for Resolver {
         GROUP
     }
 
-    fn topic(&self) -> Topic {
-        Topic::Tenantless
+    fn topics(&self) -> &'static [Topic; 1] {
+        &[Topic::Tenantless]
     }
 
     fn limit(&self) -> ReadLimit {

@@ -1,0 +1,212 @@
+//! The brokers: questions that are asked on the spot, and what librdkafka says on its own.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+use rollcall_log::{Error, OffsetRange};
+use rollcall_model::Topic;
+use tracing::{debug, error, info, warn};
+
+use crate::member::Members;
+use crate::names::Names;
+use crate::settings::{ASK, Settings};
+
+/// What librdkafka tells a client goes to our own log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Context;
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                error!(facility, "{message}");
+            }
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => warn!(facility, "{message}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => info!(facility, "{message}"),
+            RDKafkaLogLevel::Debug => debug!(facility, "{message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        warn!(%error, "Kafka: {reason}");
+    }
+}
+
+impl ConsumerContext for Context {}
+
+/// Asks the brokers.
+pub(crate) struct Broker {
+    pub(crate) settings: Settings,
+    pub(crate) names: Names,
+    /// Sees what is committed.
+    committed: BaseConsumer<Context>,
+    /// Sees what is still being written.
+    written: BaseConsumer<Context>,
+    /// One per group whose positions were asked for.
+    groups: Mutex<HashMap<String, Arc<BaseConsumer<Context>>>>,
+    /// The groups that this process shares with others.
+    pub(crate) members: Members,
+}
+
+impl Broker {
+    /// Makes the clients; nobody is asked yet.
+    pub(crate) fn new(settings: Settings) -> Result<Self, Error> {
+        let names = settings.names();
+        let make = |config: &rdkafka::ClientConfig| {
+            BaseConsumer::from_config_and_context(config, Context)
+                .map_err(|source| failed(&settings, "open", source))
+        };
+        let committed = make(&settings.consumer(&names.nobody()))?;
+        let written = make(&settings.witness())?;
+        Ok(Self {
+            names,
+            committed,
+            written,
+            groups: Mutex::default(),
+            members: Members::default(),
+            settings,
+        })
+    }
+
+    /// A consumer of nobody's, to read with.
+    pub(crate) fn consumer(&self) -> Result<BaseConsumer<Context>, Error> {
+        let config = self.settings.consumer(&self.names.nobody());
+        BaseConsumer::from_config_and_context(&config, Context)
+            .map_err(|source| self.failed("read", source))
+    }
+
+    /// What went wrong, with the brokers it went wrong with.
+    pub(crate) fn failed(
+        &self,
+        action: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Error {
+        failed(&self.settings, action, source)
+    }
+
+    /// How many partitions each topic has; 0 for one that is not there. Waits for brokers that do
+    /// not answer yet, until `within` is over.
+    pub(crate) fn partitions(&self, within: Duration) -> Result<HashMap<Topic, u32>, Error> {
+        let deadline = Instant::now() + within;
+        loop {
+            let asked = self.committed.fetch_metadata(None, ASK.min(within));
+            // Errors of librdkafka are told by its callback, which only a poll serves.
+            let _ = self.committed.poll(Duration::ZERO);
+            match asked {
+                Ok(metadata) => {
+                    let count = |topic: Topic| {
+                        let name = self.names.topic(topic);
+                        let found = metadata.topics().iter().find(|one| one.name() == name);
+                        let count = found.map_or(0, |found| found.partitions().len());
+                        (topic, u32::try_from(count).unwrap_or(u32::MAX))
+                    };
+                    return Ok(Topic::ALL.into_iter().map(count).collect());
+                }
+                Err(source) if Instant::now() >= deadline => {
+                    return Err(self.failed("reach", source));
+                }
+                Err(source) => debug!(%source, "Kafka does not answer yet."),
+            }
+        }
+    }
+
+    /// First offset kept, and the one behind the last that is committed with all before it.
+    pub(crate) fn offsets(&self, topic: Topic, partition: u32) -> Result<OffsetRange, Error> {
+        self.watermarks(&self.committed, topic, partition)
+    }
+
+    /// The offset behind the last that anybody has begun to write.
+    pub(crate) fn written(&self, topic: Topic, partition: u32) -> Result<u64, Error> {
+        Ok(self.watermarks(&self.written, topic, partition)?.end)
+    }
+
+    fn watermarks(
+        &self,
+        consumer: &BaseConsumer<Context>,
+        topic: Topic,
+        partition: u32,
+    ) -> Result<OffsetRange, Error> {
+        let number = i32::try_from(partition).unwrap_or(i32::MAX);
+        let asked = consumer.fetch_watermarks(self.names.topic(topic), number, ASK);
+        let (start, end) = asked.map_err(|source| self.failed("ask the ends of", source))?;
+        let offset = |offset: i64| u64::try_from(offset).unwrap_or_default();
+        Ok(OffsetRange {
+            start: offset(start),
+            end: offset(end),
+        })
+    }
+
+    /// What `group` committed. Waits for a transaction that holds a position and is still open.
+    pub(crate) fn position(
+        &self,
+        group: &str,
+        topic: Topic,
+        partition: u32,
+    ) -> Result<Option<u64>, Error> {
+        let consumer = self.group(group)?;
+        let mut list = TopicPartitionList::new();
+        let number = i32::try_from(partition).unwrap_or(i32::MAX);
+        let name = self.names.topic(topic);
+        list.add_partition(name, number);
+        let found = consumer
+            .committed_offsets(list, 3 * ASK)
+            .map_err(|source| self.failed("ask the positions of", source))?;
+        let found = found.find_partition(name, number);
+        let found = found.ok_or_else(|| self.failed("ask the positions of", "no answer"))?;
+        found
+            .error()
+            .map_err(|source| self.failed("ask the positions of", source))?;
+        Ok(match found.offset() {
+            Offset::Offset(offset) => u64::try_from(offset).ok(),
+            _ => None,
+        })
+    }
+
+    fn group(&self, group: &str) -> Result<Arc<BaseConsumer<Context>>, Error> {
+        let mut groups = self.groups.lock();
+        if let Some(consumer) = groups.get(group) {
+            return Ok(consumer.clone());
+        }
+        let config = self.settings.consumer(&self.names.group(group));
+        let consumer = BaseConsumer::from_config_and_context(&config, Context)
+            .map_err(|source| self.failed("open", source))?;
+        let consumer = Arc::new(consumer);
+        groups.insert(group.to_owned(), consumer.clone());
+        Ok(consumer)
+    }
+
+    /// The fence for positions of `group` in `partitions`; `None` when this process is a member and
+    /// not all of them are its own. For a group that it has not joined, the transactional id is the
+    /// only fence.
+    pub(crate) fn fence(
+        &self,
+        group: &str,
+        partitions: &BTreeSet<u32>,
+    ) -> Result<Option<ConsumerGroupMetadata>, Error> {
+        if let Some(member) = self.members.of(group) {
+            return Ok(member.fence(partitions));
+        }
+        let metadata = self.group(group)?.group_metadata();
+        let metadata = metadata.ok_or_else(|| self.failed("commit to", "no group metadata"))?;
+        Ok(Some(metadata))
+    }
+}
+
+fn failed(
+    settings: &Settings,
+    action: &'static str,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
+    Error::Store {
+        action,
+        path: settings.bootstrap.clone(),
+        source: source.into(),
+    }
+}

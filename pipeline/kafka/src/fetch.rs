@@ -1,0 +1,131 @@
+//! Reading: a few lanes, each of which follows a partition for one reader at a time.
+//!
+//! A consumer can follow a partition at one place only. Several readers of the same partition (the
+//! processor's restore, the replica, `rollcall tail`) are told apart by where they are: a read goes
+//! on with the stream that stands there, else it begins a new one, in place of the one that was
+//! read longest ago when every lane has one.
+
+mod lane;
+mod native;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rollcall_log::{Error, ReadLimit, Stored};
+use tokio::sync::watch;
+
+use crate::broker::Broker;
+use lane::Lane;
+
+pub(crate) use lane::Place;
+
+/// Readers of one partition that can be followed at a time.
+const LANES_MAX: usize = 6;
+
+/// How long a read waits for records that the broker says are there.
+const READ_WITHIN: Duration = Duration::from_secs(60);
+
+/// All lanes.
+pub(crate) struct Fetcher {
+    broker: Arc<Broker>,
+    appended: Arc<watch::Sender<u64>>,
+    lanes: Mutex<Vec<Arc<Lane>>>,
+}
+
+impl Fetcher {
+    pub(crate) fn new(broker: Arc<Broker>) -> Self {
+        Self {
+            broker,
+            appended: Arc::new(watch::channel(0).0),
+            lanes: Mutex::default(),
+        }
+    }
+
+    /// Moves whenever a partition that somebody reads has more to read.
+    pub(crate) fn appended(&self) -> watch::Receiver<u64> {
+        self.appended.subscribe()
+    }
+
+    /// No lane is left; their threads end.
+    pub(crate) fn close(&self) {
+        self.lanes.lock().clear();
+    }
+
+    /// The farthest that anybody has fetched of a partition.
+    pub(crate) fn reached(&self, place: Place) -> Option<u64> {
+        let lanes = self.lanes.lock();
+        let all = lanes.iter().filter_map(|lane| lane.reached(place));
+        all.max()
+    }
+
+    /// What has been fetched from `from` on already; `None` when that is nothing.
+    pub(crate) fn ready(&self, place: Place, from: u64, limit: ReadLimit) -> Option<Vec<Stored>> {
+        let lanes = self.lanes.lock();
+        let mut lanes = lanes.iter();
+        lanes.find_map(|lane| lane.take_ready(place, from, limit))
+    }
+
+    /// Fetches a partition from `from` on, for a reader that will come when something is there.
+    pub(crate) fn follow(&self, place: Place, from: u64) -> Result<(), Error> {
+        self.lane(place, from).map(|_| ())
+    }
+
+    /// The records from `from` on; none when there is none before `end`.
+    pub(crate) fn read(
+        &self,
+        place: Place,
+        from: u64,
+        limit: ReadLimit,
+        end: u64,
+    ) -> Result<Vec<Stored>, Error> {
+        let (topic, partition) = place;
+        let lane = self.lane(place, from)?;
+        let deadline = Instant::now() + READ_WITHIN;
+        match lane.take(place, limit, end, deadline) {
+            Ok(Some(records)) => Ok(records),
+            Ok(None) => Err(self.broker.failed(
+                "read",
+                format!(
+                    "{topic}/{partition} has records before offset {end}, and none came from \
+                     offset {from} on for {} s",
+                    READ_WITHIN.as_secs()
+                ),
+            )),
+            Err(failure) => Err(self.broker.failed(
+                "read",
+                format!("{topic}/{partition} at offset {from}: {failure}"),
+            )),
+        }
+    }
+
+    /// The lane whose stream of `place` stands at `from`.
+    fn lane(&self, place: Place, from: u64) -> Result<Arc<Lane>, Error> {
+        let mut lanes = self.lanes.lock();
+        if let Some(lane) = lanes.iter().find(|lane| lane.stands_at(place, from)) {
+            return Ok(lane.clone());
+        }
+        let free = lanes.iter().find(|lane| lane.read_at(place).is_none());
+        let lane = match free {
+            Some(lane) => lane.clone(),
+            None if lanes.len() < LANES_MAX => {
+                let lane = Arc::new(self.start()?);
+                lanes.push(lane.clone());
+                lane
+            }
+            None => {
+                let oldest = lanes.iter().min_by_key(|lane| lane.read_at(place));
+                oldest.cloned().ok_or(Error::Closed)?
+            }
+        };
+        lane.open(place, from);
+        Ok(lane)
+    }
+
+    fn start(&self) -> Result<Lane, Error> {
+        let consumer = self.broker.consumer()?;
+        let names = self.broker.names.clone();
+        Lane::start(consumer, names, self.appended.clone())
+            .map_err(|error| self.broker.failed("read", error))
+    }
+}

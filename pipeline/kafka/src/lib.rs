@@ -1,0 +1,17 @@
+//! The log on Apache Kafka: the same [`rollcall_log::Log`], spread over brokers.
+//!
+//! `settings` says where and who; `topics` creates and checks the topics; `fetch` reads, `write`
+//! appends, in transactions where an append has to be one; `member` says which partitions are ours;
+//! `log` puts them together.
+
+mod broker;
+mod fetch;
+mod log;
+mod member;
+mod names;
+mod settings;
+pub mod topics;
+mod write;
+
+pub use log::KafkaLog;
+pub use settings::{Settings, SettingsError};

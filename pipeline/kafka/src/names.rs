@@ -1,0 +1,57 @@
+//! What things are called on the broker.
+
+use std::collections::HashMap;
+
+use rollcall_model::Topic;
+
+/// The names that belong to one prefix.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    prefix: String,
+    topics: Vec<String>,
+    by_name: HashMap<Vec<u8>, Topic>,
+}
+
+impl Names {
+    pub(crate) fn new(prefix: &str) -> Self {
+        let named = |topic: Topic| format!("{prefix}{topic}");
+        let topics: Vec<String> = Topic::ALL.into_iter().map(named).collect();
+        let bytes = topics.iter().map(|name| name.clone().into_bytes());
+        Self {
+            prefix: prefix.to_owned(),
+            by_name: bytes.zip(Topic::ALL).collect(),
+            topics,
+        }
+    }
+
+    /// The topic's name.
+    pub(crate) fn topic(&self, topic: Topic) -> &str {
+        &self.topics[topic as usize]
+    }
+
+    /// The topic of that name.
+    pub(crate) fn find(&self, name: &[u8]) -> Option<Topic> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The consumer group of that reader.
+    pub(crate) fn group(&self, group: &str) -> String {
+        format!("{}{group}", self.prefix)
+    }
+
+    /// The group of consumers that commit nothing.
+    pub(crate) fn nobody(&self) -> String {
+        self.group("nobody")
+    }
+
+    /// The static member of a group that the process `id` is.
+    pub(crate) fn instance(&self, id: &str) -> String {
+        format!("{}{id}", self.prefix)
+    }
+
+    /// The transactional id of one writer of the process `id`. Sorted as text, slots keep their
+    /// order.
+    pub(crate) fn transaction(&self, id: &str, slot: u32) -> String {
+        format!("{}{id}-{slot:03}", self.prefix)
+    }
+}

@@ -1,0 +1,127 @@
+//! Records that stand for themselves: an idempotent producer, no transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::oneshot;
+use parking_lot::Mutex;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
+use rollcall_log::Error;
+
+use super::Job;
+use super::producer::to_send;
+use crate::broker::{Broker, Context};
+
+/// How long the end waits for records on their way.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A record on its way.
+struct Sent {
+    done: oneshot::Sender<Result<Vec<u64>, Error>>,
+    bootstrap: Arc<str>,
+    _room: super::Room,
+}
+
+/// Tells whoever waits for a record.
+#[derive(Default)]
+struct Reports;
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        Context.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        Context.error(error, reason);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Box<Sent>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
+        let told = match result {
+            Ok(message) => Ok(vec![u64::try_from(message.offset()).unwrap_or_default()]),
+            Err((error, _)) => Err(not_sent(&sent.bootstrap, error.clone())),
+        };
+        // Whoever does not wait has appended all the same.
+        let _ = sent.done.send(told);
+    }
+}
+
+/// The producer, until it is closed.
+pub(super) struct Plain {
+    producer: Mutex<Option<ThreadedProducer<Reports>>>,
+    broker: Arc<Broker>,
+    bootstrap: Arc<str>,
+}
+
+impl Plain {
+    pub(super) fn start(broker: &Arc<Broker>) -> Result<Self, Error> {
+        let config = broker.settings.producer();
+        let producer = ThreadedProducer::from_config_and_context(&config, Reports)
+            .map_err(|source| broker.failed("open", source))?;
+        Ok(Self {
+            producer: Mutex::new(Some(producer)),
+            broker: broker.clone(),
+            bootstrap: broker.settings.bootstrap.as_str().into(),
+        })
+    }
+
+    /// Sends the one record of `job`, or none.
+    pub(super) fn send(&self, job: Job) {
+        let Job {
+            append,
+            partitions,
+            done,
+            _room,
+        } = job;
+        let (Some(record), Some(partition)) = (append.records.first(), partitions.first()) else {
+            let _ = done.send(Ok(Vec::new()));
+            return;
+        };
+        let producer = self.producer.lock();
+        let Some(producer) = producer.as_ref() else {
+            let _ = done.send(Err(Error::Closed));
+            return;
+        };
+        let topic = self.broker.names.topic(record.topic);
+        let sent = Box::new(Sent {
+            done,
+            bootstrap: self.bootstrap.clone(),
+            _room,
+        });
+        if let Err((error, refused)) = producer.send(to_send(topic, record, *partition, sent)) {
+            let error = match error {
+                KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => Error::Busy {
+                    waiting: 1,
+                    bytes: 0,
+                },
+                other => not_sent(&self.bootstrap, other),
+            };
+            let _ = refused.delivery_opaque.done.send(Err(error));
+        }
+    }
+
+    /// Waits for what is on its way, then ends.
+    pub(super) fn close(&self) {
+        let producer = self.producer.lock().take();
+        if let Some(producer) = producer
+            && let Err(error) = producer.flush(DRAIN)
+        {
+            tracing::warn!(%error, "Records were still on their way to Kafka at the end.");
+        }
+    }
+}
+
+fn not_sent(bootstrap: &str, source: KafkaError) -> Error {
+    Error::Store {
+        action: "append to",
+        path: bootstrap.to_owned(),
+        source: source.into(),
+    }
+}
