@@ -51,6 +51,23 @@ impl Health {
         }
     }
 
+    /// Says that a registered component works.
+    pub fn ready(&self, name: &str) {
+        self.set(name, Condition::Ready);
+    }
+
+    /// A component is gone and nobody misses it: its check goes with it.
+    pub fn forget(&self, name: &str) {
+        self.0.lock().remove(name);
+    }
+
+    fn set(&self, name: &str, condition: Condition) {
+        if let Some(entry) = self.0.lock().get_mut(name) {
+            entry.has_started |= condition == Condition::Ready;
+            entry.condition = condition;
+        }
+    }
+
     /// Every check by name.
     pub fn conditions(&self) -> BTreeMap<String, Condition> {
         let entries = self.0.lock();
@@ -101,9 +118,6 @@ impl Check {
     }
 
     fn set(&self, condition: Condition) {
-        if let Some(entry) = self.health.0.lock().get_mut(&self.name) {
-            entry.has_started |= condition == Condition::Ready;
-            entry.condition = condition;
-        }
+        self.health.set(&self.name, condition);
     }
 }

@@ -59,8 +59,9 @@ pub enum OpenError {
 pub struct Wanted {
     /// Partitions of every topic.
     pub partitions: u32,
-    /// Replicas of every partition; with 3 or more, two must have a record before it counts.
-    pub replication: u32,
+    /// Replicas of every partition; with 3 or more, two must have a record before it counts. `None`
+    /// = as the brokers have it.
+    pub replication: Option<u32>,
     /// How long records of topics that are not compacted are kept; `None` = for ever.
     pub retention_ms: Option<u64>,
 }
@@ -156,7 +157,7 @@ fn properties(topic: Topic, wanted: Wanted) -> BTreeMap<&'static str, String> {
         ("max.message.bytes", MESSAGE_BYTES_MAX.to_owned()),
         ("compression.type", "producer".to_owned()),
     ]);
-    if wanted.replication >= 3 {
+    if wanted.replication.is_some_and(|replicas| replicas >= 3) {
         all.insert("min.insync.replicas", "2".to_owned());
     }
     match cleanup {
@@ -276,7 +277,7 @@ async fn create(
     let mut new = NewTopic::new(
         name,
         number(wanted.partitions),
-        TopicReplication::Fixed(number(wanted.replication)),
+        TopicReplication::Fixed(wanted.replication.map_or(-1, number)),
     );
     for (property, value) in &properties {
         new = new.set(property, value);

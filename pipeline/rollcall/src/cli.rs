@@ -1,8 +1,10 @@
 //! The command line: what can be said, and what `--help` teaches.
 
 mod fleet;
+mod topics;
 
 pub(crate) use fleet::Fleet;
+pub(crate) use topics::{Topics, TopicsOf};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -63,6 +65,9 @@ pub(crate) enum Command {
 Prints `equal`, or the first difference of each partition: batch, topic or table, key. \
 Exit code 0 when equal, else 1. Records and tables stay as they are.")]
     Rebuild(Rebuild),
+    /// Make the topics on Kafka, or see how they differ from what they should be
+    #[command(subcommand)]
+    Topics(Topics),
 }
 
 #[derive(Debug, Args)]
@@ -175,6 +180,9 @@ pub(crate) struct Target {
     /// Data folder of a stopped one, instead of --url
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Configuration that names the Kafka to look into, instead of --url
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "data_dir"])]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod nearest;
 mod outlet;
 mod plan;
 mod print;
+mod processors;
 mod role;
 mod self_check;
 mod stores;
@@ -60,5 +61,6 @@ fn run(command: Command) -> Outcome {
         Command::Connections(Connections::Get(args)) => commands::connections::get(&args),
         Command::Send(args) => commands::send::run(&args),
         Command::Rebuild(args) => commands::rebuild::run(&args),
+        Command::Topics(command) => commands::topics::run(&command),
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use clap::ValueEnum;
 
+use crate::config::LogKind;
+
 /// What a process can do. The log and the ops port are always there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Part {
@@ -46,7 +48,7 @@ impl Plan {
 
     /// The parts that were named, or all of them, at somebody else's broker. Gives why not, when
     /// they cannot work alone: one process owns the embedded log, so nobody else could do the rest.
-    pub(crate) fn run(named: &[Part]) -> Result<Self, String> {
+    pub(crate) fn run(named: &[Part], log: LogKind) -> Result<Self, String> {
         let mut plan = Self::dev();
         plan.broker = BrokerKind::Outside;
         if named.is_empty() {
@@ -58,7 +60,8 @@ impl Plan {
             (Part::Send, "nothing would be routed to it"),
         ];
         for (part, why) in needy {
-            if plan.has(part) && !plan.has(Part::Process) {
+            let is_alone = plan.has(part) && !plan.has(Part::Process);
+            if is_alone && log == LogKind::Embedded {
                 let part = part.name();
                 return Err(format!(
                     "--role {part} without --role process does nothing: one process owns the \

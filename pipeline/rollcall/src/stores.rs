@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rollcall_log::{Clock, EmbeddedLog, EmbeddedOptions, SystemClock};
+use futures::future::BoxFuture;
+use rollcall_kafka::KafkaLog;
+use rollcall_log::{Clock, EmbeddedLog, EmbeddedOptions, Error, Log, SystemClock};
+use rollcall_model::Topic;
 use rollcall_rocks::RocksStore;
 use rollcall_tables::Bounds;
 
-use crate::config::Config;
+use crate::commands::Failure;
+use crate::config::{self, Config, LogKind, Sources};
 
 /// Where what is kept, below the data folder.
 pub(crate) struct Folders {
@@ -23,6 +27,8 @@ pub(crate) struct Folders {
     pub(crate) tenants: PathBuf,
     /// MQTT client id at the broker outside.
     client_id: PathBuf,
+    /// Who the process is on Kafka.
+    process_id: PathBuf,
 }
 
 impl Folders {
@@ -34,6 +40,7 @@ impl Folders {
             broker: data_dir.join("broker"),
             tenants: data_dir.join("tenants.json"),
             client_id: data_dir.join("mqtt-client-id"),
+            process_id: data_dir.join("process-id"),
         }
     }
 }
@@ -50,21 +57,25 @@ pub(crate) struct ClientId {
 /// The MQTT client id at the broker outside: the configured one, or one that is made once. It stays
 /// with the data, for it names the session: a new one would leave the old to queue for nobody.
 pub(crate) fn client_id(config: &Config, folders: &Folders) -> anyhow::Result<ClientId> {
-    let path = &folders.client_id;
+    kept(&folders.client_id, &config.mqtt.client_id)
+}
+
+/// The configured name, or the one in the file at `path`, which is made when there is none.
+fn kept(path: &Path, configured: &str) -> anyhow::Result<ClientId> {
     let shown = path.display();
     let kept = match std::fs::read_to_string(path) {
         Ok(text) => text.trim().to_owned(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
     };
-    let name = match (&config.mqtt.client_id, &kept) {
+    let name = match (configured, kept.as_str()) {
         // The standard library draws its hash seeds at random.
-        (none, fresh) if none.is_empty() && fresh.is_empty() => {
+        ("", "") => {
             let drawn = RandomState::new().build_hasher().finish();
             format!("rollcall-{drawn:016x}")
         }
-        (none, kept) if none.is_empty() => kept.clone(),
-        (configured, _) => configured.clone(),
+        ("", kept) => kept.to_owned(),
+        (configured, _) => configured.to_owned(),
     };
     let is_known = name == kept;
     if !is_known {
@@ -76,8 +87,75 @@ pub(crate) fn client_id(config: &Config, folders: &Folders) -> anyhow::Result<Cl
     Ok(ClientId { name, is_known })
 }
 
+/// The log of a node.
+#[derive(Clone)]
+pub(crate) enum NodeLog {
+    /// On its disk.
+    Embedded(Arc<EmbeddedLog>),
+    /// On brokers.
+    Kafka(Arc<KafkaLog>),
+}
+
+impl NodeLog {
+    /// Opens the configured one for writing.
+    pub(crate) fn open(
+        config: &Config,
+        folders: &Folders,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        match config.log.kind {
+            LogKind::Embedded => Ok(Self::Embedded(Arc::new(open_log(config, folders, clock)?))),
+            LogKind::Kafka => {
+                let id = kept(&folders.process_id, &config.process.id)?.name;
+                let settings = config.kafka.settings(&id, shards(config));
+                // It waits for brokers.
+                let log = tokio::task::block_in_place(|| KafkaLog::open(settings))?;
+                Ok(Self::Kafka(Arc::new(log)))
+            }
+        }
+    }
+
+    /// The log.
+    pub(crate) fn log(&self) -> Arc<dyn Log> {
+        match self {
+            Self::Embedded(log) => log.clone(),
+            Self::Kafka(log) => log.clone(),
+        }
+    }
+
+    /// Partitions of the tables.
+    pub(crate) fn partitions(&self) -> u32 {
+        self.log().partitions(Topic::Status)
+    }
+
+    /// Done when the log on this disk writes nothing any more. Brokers come back.
+    pub(crate) fn stopped(&self) -> Option<BoxFuture<'static, Error>> {
+        match self {
+            Self::Embedded(log) => Some(log.stopped()),
+            Self::Kafka(_) => None,
+        }
+    }
+
+    /// Writes what waits, and ends.
+    pub(crate) fn close(&self) {
+        match self {
+            Self::Embedded(log) => log.close(),
+            Self::Kafka(log) => tokio::task::block_in_place(|| log.close()),
+        }
+    }
+}
+
+/// The configured number of transactional writers, or one a core.
+fn shards(config: &Config) -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match config.process.shards {
+        0 => u32::try_from(cores).unwrap_or(1),
+        shards => shards,
+    }
+}
+
 /// Opens the log for writing; half of the memory is its.
-pub(crate) fn open_log(
+fn open_log(
     config: &Config,
     folders: &Folders,
     clock: Arc<dyn Clock>,
@@ -93,13 +171,13 @@ pub(crate) fn open_log(
 }
 
 /// Opens the tables; three eighths of the memory are theirs.
-pub(crate) fn open_tables(config: &Config, folders: &Folders) -> anyhow::Result<RocksStore> {
-    RocksStore::open(
-        &folders.tables,
-        config.log.partitions,
-        config.process.memory.0 / 8 * 3,
-    )
-    .context("cannot open the tables")
+pub(crate) fn open_tables(
+    config: &Config,
+    folders: &Folders,
+    partitions: u32,
+) -> anyhow::Result<RocksStore> {
+    RocksStore::open(&folders.tables, partitions, config.process.memory.0 / 8 * 3)
+        .context("cannot open the tables")
 }
 
 /// Changes held back by a partition at most: half of what a restore may have to replay (DESIGN.md
@@ -107,8 +185,8 @@ pub(crate) fn open_tables(config: &Config, folders: &Folders) -> anyhow::Result<
 const HELD_CHANGES_MAX: usize = 500_000;
 
 /// What each partition holds back before it writes: the last eighth of the memory, shared evenly.
-pub(crate) fn held_back(config: &Config) -> Bounds {
-    let partitions = config.log.partitions.max(1) as usize;
+pub(crate) fn held_back(config: &Config, partitions: u32) -> Bounds {
+    let partitions = partitions.max(1) as usize;
     Bounds {
         bytes: config.process.memory.0 / 8 / partitions,
         changes: HELD_CHANGES_MAX,
@@ -118,6 +196,23 @@ pub(crate) fn held_back(config: &Config) -> Bounds {
 /// Opens the log of a stopped node without changing it.
 pub(crate) fn open_stopped(data_dir: &Path) -> anyhow::Result<EmbeddedLog> {
     open_there(data_dir, |options| options.read_only = true)
+}
+
+/// Opens the log on Kafka that a configuration names, to look into.
+pub(crate) fn open_kafka(file: &Path) -> Result<Arc<dyn Log>, Failure> {
+    let config = config::load(&Sources {
+        file: Some(file),
+        is_dev: false,
+        flags: Vec::new(),
+    })?;
+    if config.log.kind != LogKind::Kafka {
+        return Err(Failure::Usage(
+            "--config looks into Kafka, and [log] kind is \"embedded\" there; give --data-dir"
+                .to_owned(),
+        ));
+    }
+    let log = KafkaLog::reader(config.kafka.settings("reader", 1)).map_err(anyhow::Error::from)?;
+    Ok(Arc::new(log))
 }
 
 /// Opens the log of a stopped node so that nobody can start on it meanwhile. Nothing is cleaned.

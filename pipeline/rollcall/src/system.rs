@@ -2,39 +2,39 @@
 //! which a message meets them backwards (nothing is let in before somebody can take it), stops them
 //! forwards.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use rollcall_api::{Check, Comparisons, Follower, Health, Ops, Replica, Requests};
 use rollcall_delivery::{Outlet, Sender};
-use rollcall_log::{Clock, EmbeddedLog, Log, SystemClock};
+use rollcall_log::{Clock, Log, SystemClock};
 use rollcall_rocks::RocksStore;
-use rollcall_runtime::self_check::{Report, SelfCheck, Settings};
-use rollcall_runtime::{Processor, Setup};
-use rollcall_tables::WriteBehind;
+use rollcall_runtime::self_check::{SelfCheck, Settings};
 use rollcall_tenant::{Resolver, Source};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::banner::Addresses;
-use crate::config::Config;
+use crate::config::{Config, LogKind};
 use crate::edge::Edge;
 use crate::plan::{BrokerKind, Part, Plan};
+use crate::processors::Processors;
 use crate::role::{Ended, Role};
 use crate::self_check;
-use crate::stores::{self, Folders};
+use crate::stores::{self, Folders, NodeLog};
 
 /// A running node.
 pub(crate) struct System {
     /// Where it listens.
     pub(crate) addresses: Addresses,
-    log: Arc<EmbeddedLog>,
-    store: RocksStore,
+    log: NodeLog,
+    store: Arc<RocksStore>,
     edge: Edge,
     resolver: Option<Role>,
     sender: Vec<Role>,
-    processors: Vec<Role>,
+    processors: Option<Role>,
     self_check: Option<Role>,
     /// Each ends when a store stops.
     guards: Vec<Role>,
@@ -74,11 +74,11 @@ impl System {
         }
         let folders = Folders::of(data_dir);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let log = Arc::new(stores::open_log(config, &folders, clock.clone())?);
-        let store = stores::open_tables(config, &folders)?;
+        let log = NodeLog::open(config, &folders, clock.clone())?;
+        let store = Arc::new(stores::open_tables(config, &folders, log.partitions())?);
         let (ended_tx, ended) = mpsc::channel(64);
         let wiring = Wiring {
-            log: log.clone(),
+            log: log.log(),
             clock,
             health: Health::default(),
             comparisons: Comparisons::default(),
@@ -87,11 +87,13 @@ impl System {
         let http_addr = http.as_ref().map(TcpListener::local_addr).transpose()?;
         let ops_addr = ops.local_addr()?;
         let (servers, replica) = wiring.serve(config, prometheus, http, ops);
-        let mut processors = Vec::new();
+        let mut processors = None;
         let mut self_check = None;
         if plan.has(Part::Process) {
-            processors = wiring.process(config, &store).await?;
+            processors = Some(wiring.process(config, &store).await?);
+            // On Kafka partitions come and go, and it would read those that went.
             let settings = config.self_check.settings();
+            let settings = settings.filter(|_| config.log.kind == LogKind::Embedded);
             self_check = settings.map(|settings| wiring.self_check(&store, settings));
         }
         let self_check = self_check.transpose()?;
@@ -100,7 +102,8 @@ impl System {
         let (edge, sender) = wiring.reach(config, &folders, plan).await?;
         // Last, so that a start waits for nothing of it.
         let self_check = self_check.map(|check| wiring.check(check));
-        let mut guards = vec![wiring.guard("log", log.stopped())];
+        let mut guards = Vec::new();
+        guards.extend(log.stopped().map(|stopped| wiring.guard("log", stopped)));
         guards.extend(
             edge.stopped()
                 .map(|stopped| wiring.guard("retained", stopped)),
@@ -158,13 +161,15 @@ impl System {
         if let Some(resolver) = self.resolver {
             resolver.stop().await;
         }
-        for processor in self.processors {
-            processor.stop().await;
+        if let Some(processors) = self.processors {
+            processors.stop().await;
         }
         for server in self.servers {
             server.stop().await;
         }
-        self.store.close().context("cannot flush the tables")?;
+        // Nobody else has it once the processors have stopped.
+        let store = Arc::into_inner(self.store).context("a processor still has the tables")?;
+        store.close().context("cannot flush the tables")?;
         self.log.close();
         Ok(())
     }
@@ -217,42 +222,25 @@ impl Wiring {
         (servers.collect(), replica)
     }
 
-    /// One processor a partition: all are restored side by side, then all run.
-    async fn process(&self, config: &Config, store: &RocksStore) -> anyhow::Result<Vec<Role>> {
-        let mut restoring = Vec::new();
-        for partition in 0..store.partitions() {
-            let check = self.health.register(&processor_name(partition));
-            let tables = store
-                .partition(partition)
-                .context("cannot open a partition's tables")?;
-            let tables = WriteBehind::new(tables, stores::held_back(config));
-            let (log, clock) = (self.log.clone(), self.clock.clone());
-            let policy = config.policy();
-            let setup = Setup {
-                log,
-                clock,
-                tables,
-                partition,
-                policy,
-            };
-            let restored = tokio::task::spawn_blocking(move || Processor::open(setup));
-            restoring.push((partition, check, restored));
-        }
-        let mut roles = Vec::new();
-        for (partition, check, restored) in restoring {
-            let (processor, restored) = restored.await.context("a restore was broken off")??;
-            let compared = Report::of_restore(partition, restored, self.clock.now());
-            if let Some(report) = compared {
-                self_check::tell(&self.comparisons, report);
-            }
-            check.ready();
-            let name = processor_name(partition);
-            roles.push(Role::spawn(name, &self.ended, move |stop| async move {
-                let ended = processor.run(stop).await;
-                Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
-            }));
-        }
-        Ok(roles)
+    /// The processors of the partitions that are this process's.
+    async fn process(&self, config: &Config, store: &Arc<RocksStore>) -> anyhow::Result<Role> {
+        let processors = Processors {
+            log: self.log.clone(),
+            clock: self.clock.clone(),
+            store: store.clone(),
+            policy: config.policy(),
+            held_back: stores::held_back(config, store.partitions()),
+            health: self.health.clone(),
+            comparisons: self.comparisons.clone(),
+        };
+        let own = match config.log.kind {
+            LogKind::Embedded => (0..store.partitions()).collect(),
+            LogKind::Kafka => BTreeSet::new(),
+        };
+        let first = processors.restore(&own).await?;
+        Ok(Role::spawn("processors", &self.ended, move |stop| {
+            processors.run(first, stop)
+        }))
     }
 
     /// What compares the tables of the restored partitions, slowly, round after round.
@@ -308,10 +296,6 @@ impl Wiring {
             }
         })
     }
-}
-
-fn processor_name(partition: u32) -> String {
-    format!("processor-{partition}")
 }
 
 /// Waits until the replica is past what was in the changelogs when it began.

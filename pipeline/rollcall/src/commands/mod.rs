@@ -8,6 +8,7 @@ pub(crate) mod rebuild;
 pub(crate) mod run;
 pub(crate) mod send;
 pub(crate) mod tail;
+pub(crate) mod topics;
 
 mod node;
 mod source;

@@ -15,12 +15,12 @@ use crate::plan::{Part, Plan};
 
 /// Runs until SIGINT or SIGTERM, or until a role fails.
 pub(crate) fn run(args: &Run) -> Outcome {
-    let plan = Plan::run(&args.roles).map_err(Failure::Usage)?;
     let config = config::load(&Sources {
         file: args.config.as_deref(),
         is_dev: false,
         flags: Vec::new(),
     })?;
+    let plan = Plan::run(&args.roles, config.log.kind).map_err(Failure::Usage)?;
     let data_dir = complete(&config, &plan)?;
     std::fs::create_dir_all(data_dir)
         .with_context(|| format!("cannot make the data folder {}", data_dir.display()))?;

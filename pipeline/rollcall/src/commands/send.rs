@@ -20,6 +20,7 @@ pub(crate) fn run(args: &Send) -> Outcome {
         let target = Target {
             url: args.url.clone(),
             data_dir: None,
+            config: None,
         };
         let source = Source::open(&target).await?;
         let path = ["ops", "connections", &args.id, "message"];

@@ -1,14 +1,14 @@
 //! Where a command that looks into a system looks: the ops port of a running process, or the same
-//! routes served for a moment over the data folder of a stopped one. So both answer alike.
+//! routes served for a moment over the data folder of a stopped one, or over Kafka. So all answer
+//! alike.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
 use reqwest::{Response, StatusCode, Url};
 use rollcall_api::{Comparisons, Health, Ops, Replica, Requests};
-use rollcall_log::SystemClock;
+use rollcall_log::{Log, SystemClock};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -21,7 +21,7 @@ use crate::stores;
 pub(super) struct Source {
     base: Url,
     http: reqwest::Client,
-    /// What serves a stopped system's folder; gone with the source.
+    /// What serves a stopped system's folder, or Kafka; gone with the source.
     _served: JoinSet<()>,
 }
 
@@ -29,9 +29,12 @@ impl Source {
     /// Finds the system that `target` names.
     pub(super) async fn open(target: &Target) -> Result<Self, Failure> {
         let mut served = JoinSet::new();
-        let text = match &target.data_dir {
-            Some(folder) => serve(folder, &mut served).await?,
-            None => target.url.clone(),
+        let text = match (&target.data_dir, &target.config) {
+            (Some(folder), _) => {
+                serve(Arc::new(stores::open_stopped(folder)?), &mut served).await?
+            }
+            (None, Some(file)) => serve(stores::open_kafka(file)?, &mut served).await?,
+            (None, None) => target.url.clone(),
         };
         let base =
             Url::parse(&text).map_err(|error| Failure::Usage(format!("--url {text}: {error}")))?;
@@ -111,10 +114,9 @@ pub(super) async fn each_line(
     Ok(())
 }
 
-/// Serves the ops routes over a stopped system's folder, and gives their address.
-async fn serve(data_dir: &Path, served: &mut JoinSet<()>) -> anyhow::Result<String> {
-    let log = Arc::new(stores::open_stopped(data_dir)?);
-    // Nothing will be appended: a stream of records ends where the log does.
+/// Serves the ops routes over a log that nobody serves, and gives their address.
+async fn serve(log: Arc<dyn Log>, served: &mut JoinSet<()>) -> anyhow::Result<String> {
+    // A stream of records ends where the log does.
     let (_, stop) = watch::channel(true);
     let (replica, follower) = Replica::new(log.clone());
     let (following, keep) = watch::channel(false);

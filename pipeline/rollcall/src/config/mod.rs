@@ -2,6 +2,7 @@
 //! is parsed and checked before anything is opened; unknown keys are refused with the nearest known
 //! name.
 
+mod kafka;
 mod mqtt;
 mod policy;
 mod self_check;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::nearest::nearest;
 
+pub(crate) use kafka::KafkaConfig;
 pub(crate) use mqtt::MqttConfig;
 pub(crate) use policy::PolicyConfig;
 pub(crate) use self_check::SelfCheckConfig;
@@ -35,6 +37,7 @@ const ENV_PREFIX: &str = "ROLLCALL_";
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) log: LogConfig,
+    pub(crate) kafka: KafkaConfig,
     pub(crate) mqtt: MqttConfig,
     pub(crate) dialect: Dialects,
     pub(crate) tenant: rollcall_tenant::Config,
@@ -56,11 +59,13 @@ pub(crate) struct LogConfig {
 }
 
 /// Which log.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogKind {
     /// On this node's disk.
     Embedded,
+    /// On brokers, shared with other processes.
+    Kafka,
 }
 
 /// `[dialect]`
@@ -82,6 +87,10 @@ pub(crate) struct DialectConfig {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProcessConfig {
+    /// Empty = made once and kept in the data folder.
+    pub(crate) id: String,
+    /// 0 = as many as the machine has cores.
+    pub(crate) shards: u32,
     pub(crate) data_dir: PathBuf,
     pub(crate) memory: Bytes,
 }
@@ -164,6 +173,9 @@ impl Config {
                      wildcards, such as \"redhat\""
                 ));
             }
+        }
+        if self.log.kind == LogKind::Kafka {
+            self.kafka.check()?;
         }
         self.mqtt.check()?;
         self.api

@@ -1,0 +1,154 @@
+//! The processors: one for each partition that is this process's, restored, run, and restored again
+//! when somebody else may have gone on in its place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use parking_lot::Mutex;
+use rollcall_api::{Comparisons, Health};
+use rollcall_log::{Clock, Log, on_assigned};
+use rollcall_model::{Policy, Topic};
+use rollcall_rocks::{PartitionTables, RocksStore};
+use rollcall_runtime::self_check::Report;
+use rollcall_runtime::{Error, GROUP, Processor, Setup};
+use rollcall_tables::{Bounds, WriteBehind};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::self_check;
+
+/// Pause before a partition is restored again.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+type Restored = Processor<WriteBehind<PartitionTables>>;
+
+/// What every processor works with.
+#[derive(Clone)]
+pub(crate) struct Processors {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<RocksStore>,
+    pub(crate) policy: Policy,
+    pub(crate) held_back: Bounds,
+    pub(crate) health: Health,
+    pub(crate) comparisons: Comparisons,
+}
+
+/// Processors that were restored before anybody is let in.
+pub(crate) type First = Arc<Mutex<BTreeMap<u32, Restored>>>;
+
+impl Processors {
+    /// Restores, side by side, what is this process's from the start: on one node everything, on
+    /// Kafka nothing, since the group has not been asked yet.
+    pub(crate) async fn restore(&self, partitions: &BTreeSet<u32>) -> anyhow::Result<First> {
+        let restoring = partitions.iter().map(|&partition| {
+            self.health.register(&name(partition));
+            let this = self.clone();
+            let restored = tokio::task::spawn_blocking(move || this.open(partition));
+            (partition, restored)
+        });
+        let restoring: Vec<_> = restoring.collect();
+        let first = First::default();
+        for (partition, restored) in restoring {
+            let processor = restored.await.context("a restore was broken off")??;
+            first.lock().insert(partition, processor);
+        }
+        Ok(first)
+    }
+
+    /// Runs a processor for each partition that is assigned, until `stop` shows true.
+    pub(crate) async fn run(self, first: First, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let assigned = self.log.assigned(GROUP, &Topic::INPUTS)?;
+        on_assigned(assigned, stop, |partition, stop| {
+            let this = self.clone();
+            let ready = first.lock().remove(&partition);
+            // Folds of different partitions do not wait for each other.
+            let work = tokio::spawn(async move { this.partition(partition, ready, stop).await });
+            async { work.await.context("a processor was broken off")? }
+        })
+        .await
+    }
+
+    async fn partition(
+        self,
+        partition: u32,
+        mut ready: Option<Restored>,
+        mut stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
+        while !*stop.borrow() {
+            let processor = match ready.take() {
+                Some(processor) => processor,
+                None => {
+                    self.health.register(&name(partition));
+                    let this = self.clone();
+                    let restored = tokio::task::spawn_blocking(move || this.open(partition));
+                    restored.await.context("a restore was broken off")??
+                }
+            };
+            match processor.run(stop.clone()).await {
+                Ok(()) => break,
+                Err(error) if is_aborted(&error) => {
+                    warn!(
+                        partition,
+                        error = chain(&error),
+                        "Looking again where it stands."
+                    );
+                    let stopped = stop.wait_for(|stop| *stop);
+                    let _ = tokio::time::timeout(AGAIN_AFTER, stopped).await;
+                }
+                Err(error) => {
+                    self.health
+                        .register(&name(partition))
+                        .failed(error.to_string());
+                    return Err(error.into());
+                }
+            }
+        }
+        self.health.forget(&name(partition));
+        info!(partition, "Partition given back.");
+        Ok(())
+    }
+
+    fn open(&self, partition: u32) -> anyhow::Result<Restored> {
+        let tables = self
+            .store
+            .partition(partition)
+            .context("cannot open a partition's tables")?;
+        let setup = Setup {
+            log: self.log.clone(),
+            clock: self.clock.clone(),
+            tables: WriteBehind::new(tables, self.held_back),
+            partition,
+            policy: self.policy.clone(),
+        };
+        let (processor, restored) = Processor::open(setup)?;
+        if let Some(report) = Report::of_restore(partition, restored, self.clock.now()) {
+            self_check::tell(&self.comparisons, report);
+        }
+        self.health.ready(&name(partition));
+        Ok(processor)
+    }
+}
+
+/// Whether the log took nothing of the last batch because somebody else may have gone on.
+fn is_aborted(error: &Error) -> bool {
+    let aborted =
+        |source: &rollcall_log::Error| matches!(source, rollcall_log::Error::Aborted { .. });
+    matches!(error, Error::Log { source, .. } if aborted(source))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
+}
+
+fn name(partition: u32) -> String {
+    format!("processor-{partition}")
+}
