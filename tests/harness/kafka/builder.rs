@@ -3,15 +3,18 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 
-use super::{Kafka, java_args};
+use super::{Classes, Kafka};
 use crate::gate::Gate;
 use crate::{certificates, jvm, ports};
 
 /// What Kafka calls a uuid in base64: 16 bytes of any kind.
 const CLUSTER: &str = "cm9sbGNhbGwtdGVzdHMtMQ";
+/// Where Kafka's classes are written down.
+const ARCHIVE: &str = "kafka.jsa";
 /// Who may come in through the secured listener.
 const USER: (&str, &str) = ("rollcall", "the-password");
 
@@ -58,7 +61,7 @@ impl Builder {
         self
     }
 
-    /// Options of its virtual machine, instead of [`jvm::SHORT_LIVED`]; for measurements.
+    /// Options of its virtual machine, instead of those for a short life; for measurements.
     #[must_use]
     pub fn java_options(mut self, options: &[&str]) -> Self {
         self.java_options = Some(options.iter().map(|&option| option.to_owned()).collect());
@@ -82,9 +85,16 @@ impl Builder {
     /// Formats the log folder, starts the broker and waits until it answers.
     pub fn start(self) -> anyhow::Result<Kafka> {
         let fetched = jvm::fetched()?;
-        let classpath = fs::read_to_string(fetched.join("classpath"))?
-            .trim()
-            .to_owned();
+        archive_classes(&fetched)?;
+        self.start_from(&fetched)
+    }
+
+    fn start_from(self, fetched: &Path) -> anyhow::Result<Kafka> {
+        let path = fs::read_to_string(fetched.join("classpath"))?;
+        let classes = Classes {
+            path: path.trim().to_owned(),
+            archive: fetched.join(ARCHIVE),
+        };
         let folder = tempfile::Builder::new().prefix("kafka-").tempdir()?;
         let (plain, controller) = (ports::free()?, ports::free()?);
         let mut listeners = vec![
@@ -120,17 +130,15 @@ impl Builder {
             .display()
             .to_string();
         fs::write(&file, lines)?;
-        format_folder(&classpath, &file, self.is_secured)?;
-        let mut command = java_args(&classpath, "kafka.Kafka", &[&file]);
-        if let Some(options) = self.java_options {
-            command.splice(..jvm::SHORT_LIVED.len(), options);
-        }
+        format_folder(&classes, &file, self.is_secured)?;
+        let options = self.java_options.unwrap_or_else(|| classes.options());
+        let command = classes.args(options, "kafka.Kafka", &[&file]);
         let mut kafka = Kafka {
             plain,
             secured,
             gate,
             command,
-            classpath,
+            classes,
             running: None,
             folder,
         };
@@ -226,13 +234,31 @@ fn listener_lines(listeners: &[Listener]) -> String {
     )
 }
 
-fn format_folder(classpath: &str, file: &str, with_user: bool) -> anyhow::Result<()> {
+fn format_folder(classes: &Classes, file: &str, with_user: bool) -> anyhow::Result<()> {
     let user = format!("SCRAM-SHA-512=[name={},password={}]", USER.0, USER.1);
     let mut args = vec!["format", "--cluster-id", CLUSTER, "--config", file];
     if with_user {
         args.extend(["--add-scram", &user]);
     }
-    jvm::run(&java_args(classpath, "kafka.tools.StorageTool", &args), "")
-        .context("format Kafka's log folder")?;
+    let formatted = classes.run("kafka.tools.StorageTool", &args, "");
+    formatted.context("format Kafka's log folder")?;
     Ok(())
+}
+
+/// Lets a broker that nobody uses write its classes down when it ends, unless one has: that takes
+/// seconds, and happens again after `tests/kafka/fetch` has fetched anew.
+fn archive_classes(fetched: &Path) -> anyhow::Result<()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let archive = fetched.join(ARCHIVE);
+    if archive.is_file() {
+        return Ok(());
+    }
+    // Another process may do the same.
+    let fresh = fetched.join(format!("{ARCHIVE}.{}", std::process::id()));
+    let at_exit = format!("-XX:ArchiveClassesAtExit={}", fresh.display());
+    let options = [&jvm::SHORT_LIVED[..], &[&at_exit]].concat();
+    let builder = Builder::default().java_options(&options);
+    builder.start_from(fetched)?.stop()?;
+    fs::rename(&fresh, &archive).context("find the classes that a broker wrote down at its end")
 }
