@@ -155,7 +155,12 @@ pub fn fetched() -> anyhow::Result<PathBuf> {
         .find(|script| script.is_file())
         .context("find tests/kafka/fetch above the current folder")?;
     let test = std::env::current_exe().context("find the test's own path")?;
-    let target = test.ancestors().nth(3).context("find the target folder")?;
+    // Tests lie in `release/deps`, programs in `release`.
+    let mut folders = test
+        .ancestors()
+        .skip(1)
+        .skip_while(|it| it.ends_with("deps"));
+    let target = folders.nth(1).context("find the target folder")?;
     let output = Command::new(&script)
         .env("CARGO_TARGET_DIR", target)
         .output()

@@ -8,6 +8,8 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rollcall_tests::gate::Gate;
@@ -35,36 +37,8 @@ fn records(kafka: &Kafka, topic: &str, count: usize) -> String {
     kafka.tool(CONSUMER, &args, "").unwrap()
 }
 
-fn produce(kafka: &Kafka, topic: &str, lines: &str) {
-    kafka.tool(PRODUCER, &["--topic", topic], lines).unwrap();
-}
-
-#[test]
-fn what_is_acknowledged_outlives_a_kill_and_a_stop() {
-    let mut kafka = Kafka::start().unwrap();
-    let bootstrap = kafka.bootstrap();
-    kafka.create_topic("kept", 1).unwrap();
-    produce(&kafka, "kept", "one\n");
-    let first = kafka.id().unwrap();
-    kafka.kill().unwrap();
-    assert!(!is_running(first).unwrap());
-    assert!(TcpStream::connect(&bootstrap).is_err());
-    kafka.restart().unwrap();
-    produce(&kafka, "kept", "two\n");
-    kafka.stop().unwrap();
-    kafka.restart().unwrap();
-    assert_eq!(kafka.bootstrap(), bootstrap);
-    assert_eq!(records(&kafka, "kept", 2), "one\ntwo\n");
-    let last = kafka.id().unwrap();
-    let folder = kafka.folder().to_owned();
-    drop(kafka);
-    assert!(!is_running(last).unwrap());
-    assert!(!folder.exists());
-}
-
-#[test]
-fn a_paused_broker_answers_when_the_pause_ends() {
-    let kafka = Kafka::start().unwrap();
+/// Connections to a paused broker are made, and answered later.
+fn answers_when_a_pause_ends(kafka: &Kafka) {
     kafka.pause().unwrap();
     let mut stream = TcpStream::connect(kafka.bootstrap()).unwrap();
     // `ApiVersions`, as a client asks first.
@@ -81,6 +55,31 @@ fn a_paused_broker_answers_when_the_pause_ends() {
         .unwrap();
     stream.read_exact(&mut length).unwrap();
     assert!(u32::from_be_bytes(length) > 6);
+}
+
+#[test]
+fn what_is_acknowledged_outlives_a_pause_a_kill_and_a_stop() {
+    let mut kafka = Kafka::start().unwrap();
+    let bootstrap = kafka.bootstrap();
+    kafka.create_topic("kept", 1).unwrap();
+    kafka
+        .tool(PRODUCER, &["--topic", "kept"], "one\ntwo\n")
+        .unwrap();
+    answers_when_a_pause_ends(&kafka);
+    let first = kafka.id().unwrap();
+    kafka.kill().unwrap();
+    assert!(!is_running(first).unwrap());
+    assert!(TcpStream::connect(&bootstrap).is_err());
+    kafka.restart().unwrap();
+    kafka.stop().unwrap();
+    kafka.restart().unwrap();
+    assert_eq!(kafka.bootstrap(), bootstrap);
+    assert_eq!(records(&kafka, "kept", 2), "one\ntwo\n");
+    let last = kafka.id().unwrap();
+    let folder = kafka.folder().to_owned();
+    drop(kafka);
+    assert!(!is_running(last).unwrap());
+    assert!(!folder.exists());
 }
 
 #[test]
@@ -205,10 +204,33 @@ fn the_registry_gives_ids_and_the_gate_makes_it_fail() {
     assert_eq!(http::get(&by_id, &[]).unwrap().status, 404);
 }
 
+/// Run by the next test too, in a process of its own.
 #[test]
-fn a_shared_broker_is_up_within_seconds() {
+fn a_shared_broker_is_one_and_up_within_seconds() {
     let began = Instant::now();
-    let bootstrap = Kafka::shared().bootstrap();
-    println!("Kafka was up after {:.1} s", began.elapsed().as_secs_f64());
-    assert_eq!(Kafka::shared().bootstrap(), bootstrap);
+    let kafka = Kafka::shared();
+    println!("up after {:.1} s", began.elapsed().as_secs_f64());
+    assert_eq!(Kafka::shared().id().unwrap(), kafka.id().unwrap());
+    let folder = kafka.folder().display();
+    println!("|broker|{}|{folder}|", kafka.id().unwrap());
+}
+
+#[test]
+fn a_shared_broker_ends_with_its_process() {
+    let this = std::env::current_exe().unwrap();
+    let name = "a_shared_broker_is_one_and_up_within_seconds";
+    let output = Command::new(this)
+        .args(["--exact", name, "--nocapture"])
+        .output();
+    let said = String::from_utf8(output.unwrap().stdout).unwrap();
+    let (_, rest) = said
+        .split_once("|broker|")
+        .unwrap_or_else(|| panic!("{said}"));
+    let mut words = rest.split('|');
+    let id = words.next().unwrap().parse().unwrap();
+    let folder = PathBuf::from(words.next().unwrap());
+    eventually("the end of the broker and its folder", || {
+        Ok((!is_running(id)? && !folder.exists()).then_some(()))
+    })
+    .unwrap();
 }
