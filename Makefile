@@ -33,6 +33,7 @@ run: build ## build, then `rollcall dev`; more flags with ARGS="--data-dir D"
 # Cargo does not build the binary of one package for the tests of another; the first line does, with
 # the same features as the second, so that nothing is compiled twice.
 test: setup ## everything the gate tests: unit tests, suites, tidy
+	tests/kafka/fetch
 	$(CARGO) build $(CRATE_FLAGS) --bins --tests
 	$(CARGO) test $(CRATE_FLAGS) --no-fail-fast
 

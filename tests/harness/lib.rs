@@ -2,18 +2,25 @@
 //! conditions, and the tidy rules. The suites see the product from outside, as its users do.
 //!
 //! Reading order: `process` (start, kill, restart), `mqtt` (publish, listen), `mosquitto` (a broker
-//! that is killed, paused and restarted), `load` (many publishers, who know what was acknowledged),
-//! `http`, `records` (what the ops port and the API say), `wait` (the condition decides, never the
-//! time).
+//! that is killed, paused and restarted), `kafka` and `registry` (the same with Kafka and a schema
+//! registry; `jvm`, `gate`, `ports` and `certificates` are what they stand on), `load` (many
+//! publishers, who know what was acknowledged), `http`, `records` (what the ops port and the API
+//! say), `wait` (the condition decides, never the time).
 
+pub mod certificates;
+pub mod gate;
 pub mod http;
+pub mod jvm;
+pub mod kafka;
 pub mod lines;
 pub mod load;
 pub mod mosquitto;
 pub mod mqtt;
 pub mod payload;
+pub mod ports;
 pub mod process;
 pub mod records;
+pub mod registry;
 pub mod tidy;
 pub mod wait;
 

@@ -12,7 +12,7 @@ use rollcall_model::Topic;
 use rollcall_tests::mosquitto::Mosquitto;
 use rollcall_tests::mqtt::{self, Device, Publish, Will};
 use rollcall_tests::records::IDENTITY_10000;
-use rollcall_tests::{Dev, Rollcall, eventually, http, payload};
+use rollcall_tests::{Dev, Rollcall, certificates, eventually, http, payload};
 use serde_json::Value;
 
 /// MQTT 5 and 3.1.1, as lines of `[mqtt]`.
@@ -288,20 +288,10 @@ fn a_wrong_password_ends_the_process_and_says_what_to_correct() {
 fn tls_trusts_the_authority_that_is_named_and_no_other() {
     let mut mosquitto = Mosquitto::start_with(|folder| {
         for name in ["authority", "stranger"] {
-            openssl(&format!(
-                "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key \
-                 -out {name}.pem"
-            ), folder)?;
+            certificates::authority(folder, name)?;
         }
-        std::fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1")?;
         for name in ["broker", "client"] {
-            openssl(&format!(
-                "req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"
-            ), folder)?;
-            openssl(&format!(
-                "x509 -req -in {name}.csr -CA authority.pem -CAkey authority.key -CAcreateserial \
-                 -days 2 -extfile names -out {name}.pem"
-            ), folder)?;
+            certificates::signed(folder, "authority", name)?;
         }
         let file = |name: &str| folder.join(name).display().to_string();
         Ok(format!(
@@ -339,14 +329,4 @@ fn tls_trusts_the_authority_that_is_named_and_no_other() {
     })
     .unwrap();
     mosquitto.kill().unwrap();
-}
-
-fn openssl(line: &str, folder: &std::path::Path) -> anyhow::Result<()> {
-    let output = Command::new("openssl")
-        .args(line.split_whitespace())
-        .current_dir(folder)
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(output.status.success(), "openssl {line}: {said}");
-    Ok(())
 }

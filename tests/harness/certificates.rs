@@ -1,0 +1,44 @@
+//! Certificates for servers on loopback, made by `openssl` when a test starts.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context;
+
+/// A self-signed authority: `<name>.pem` and `<name>.key` in `folder`.
+pub fn authority(folder: &Path, name: &str) -> anyhow::Result<()> {
+    openssl(
+        folder,
+        &format!(
+            "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key \
+             -out {name}.pem"
+        ),
+    )
+}
+
+/// A certificate for 127.0.0.1 that `authority` signs: `<name>.pem` and `<name>.key` in `folder`.
+pub fn signed(folder: &Path, authority: &str, name: &str) -> anyhow::Result<()> {
+    std::fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1")?;
+    openssl(
+        folder,
+        &format!("req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"),
+    )?;
+    openssl(
+        folder,
+        &format!(
+            "x509 -req -in {name}.csr -CA {authority}.pem -CAkey {authority}.key -CAcreateserial \
+             -days 2 -extfile names -out {name}.pem"
+        ),
+    )
+}
+
+fn openssl(folder: &Path, line: &str) -> anyhow::Result<()> {
+    let output = Command::new("openssl")
+        .args(line.split_whitespace())
+        .current_dir(folder)
+        .output()
+        .context("run openssl; install it: apt-get install -y openssl (`make setup`)")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "openssl {line}: {said}");
+    Ok(())
+}
