@@ -62,6 +62,7 @@ pub(crate) enum Command {
     Send(Send),
     /// Fold a stopped node's life again from its inputs and schedule: for proof, for new tables
     #[command(after_help = "Example: rollcall rebuild --data-dir D --verify\n\
+Example: rollcall rebuild --config rollcall.toml --verify\n\
 Prints `equal`, or the first difference of each partition: batch, topic or table, key. \
 Exit code 0 when equal, else 1. Records and tables stay as they are.")]
     Rebuild(Rebuild),
@@ -151,8 +152,11 @@ pub(crate) struct Run {
 #[command(group(ArgGroup::new("purpose").args(["verify", "into"]).required(true).multiple(true)))]
 pub(crate) struct Rebuild {
     /// Data folder of the stopped node
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "config")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Configuration that names the Kafka of stopped processors, instead of --data-dir
+    #[arg(long, value_name = "FILE", conflicts_with = "data_dir")]
+    pub(crate) config: Option<PathBuf>,
     /// Compare every batch, then every changelog and derived record, then the live tables
     #[arg(long)]
     pub(crate) verify: bool,

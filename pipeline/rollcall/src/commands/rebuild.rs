@@ -1,15 +1,19 @@
-//! `rollcall rebuild`: the life of a stopped node folded again, as proof of its tables and streams,
-//! and to make new tables (DESIGN.md section 5).
+//! `rollcall rebuild`: the life of stopped processors folded again, as proof of their tables and
+//! streams, and to make new tables (DESIGN.md section 5).
+//!
+//! On Kafka no folder holds the tables of all processors, so the rebuilt ones are compared with what
+//! the changelogs say: what any of them restores.
 
 mod live;
 mod progress;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
-use rollcall_log::{EmbeddedLog, Log};
+use rollcall_log::Log;
 use rollcall_model::Topic;
 use rollcall_rocks::RocksStore;
 use rollcall_runtime::rebuild::{self, Depth, Rebuilt, Verdict, compare_tables};
@@ -28,24 +32,39 @@ pub(crate) fn run(args: &Rebuild) -> Outcome {
     if let Some(into) = &args.into {
         check_new(into)?;
     }
-    let log = stores::open_exclusively(&args.data_dir)?;
-    let scratch = live::scratch(&args.data_dir)?;
+    let log: Arc<dyn Log> = match (&args.data_dir, &args.config) {
+        (Some(folder), _) => Arc::new(stores::open_exclusively(folder)?),
+        (None, Some(file)) => stores::open_kafka(file)?,
+        (None, None) => return Err(Failure::Usage("give --data-dir or --config".to_owned())),
+    };
+    let log = log.as_ref();
+    let scratch = live::scratch(args.data_dir.as_deref())?;
     let temporary = scratch.path().join("rebuilt");
     let into = args.into.as_deref().unwrap_or(&temporary);
     let partitions = log.partitions(Topic::Schedule);
     let store = RocksStore::open(into, partitions, MEMORY_BYTES)
         .with_context(|| format!("cannot make tables in {}", into.display()))?;
     let live = match args.verify {
-        true => Some(Live::copy(&args.data_dir, scratch.path(), partitions)?),
+        true => Some(Live::copy(
+            args.data_dir.as_deref(),
+            scratch.path(),
+            partitions,
+        )?),
         false => None,
     };
     let work = Work {
-        log: &log,
+        log,
         store: &store,
         live: live.as_ref(),
-        progress: Progress::new(total(&log, partitions)?),
+        progress: Progress::new(total(log, partitions)?),
     };
+    let before = total(log, partitions)?;
     let results = work.run(partitions)?;
+    if total(log, partitions)? != before {
+        return Err(Failure::Usage(
+            "processors have gone on meanwhile: stop them, then rebuild".to_owned(),
+        ));
+    }
     work.progress.finish();
     drop(live);
     store.close().context("cannot flush the rebuilt tables")?;
@@ -64,7 +83,7 @@ fn check_new(into: &Path) -> Result<(), Failure> {
     }
 }
 
-fn total(log: &EmbeddedLog, partitions: u32) -> anyhow::Result<u64> {
+fn total(log: &dyn Log, partitions: u32) -> anyhow::Result<u64> {
     let mut total = 0;
     for partition in 0..partitions {
         total += rebuild::batches(log, partition)?;
@@ -74,7 +93,7 @@ fn total(log: &EmbeddedLog, partitions: u32) -> anyhow::Result<u64> {
 
 /// What the threads of a rebuild share.
 struct Work<'a> {
-    log: &'a EmbeddedLog,
+    log: &'a dyn Log,
     store: &'a RocksStore,
     live: Option<&'a Live>,
     progress: Progress,

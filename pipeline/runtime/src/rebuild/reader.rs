@@ -50,11 +50,17 @@ impl<'a> Reader<'a> {
     /// The next record, without taking it.
     pub(super) fn peek(&mut self) -> Result<Option<&Stored>, Error> {
         if self.page.is_empty() && self.next < self.end {
+            // No more than is wanted: whoever reads on from the end finds the log there.
+            let wanted = usize::try_from(self.end - self.next).unwrap_or(usize::MAX);
+            let page = ReadLimit {
+                records: PAGE.records.min(wanted),
+                ..PAGE
+            };
             let records = self
                 .log
-                .read(self.topic, self.partition, self.next, PAGE)
+                .read(self.topic, self.partition, self.next, page)
                 .map_err(|source| failed(self.partition, source))?;
-            // Compaction leaves gaps, at the end too.
+            // Compaction and the ends of transactions leave gaps, at the end too.
             self.next = records.last().map_or(self.end, |last| last.offset + 1);
             let end = self.end;
             self.page

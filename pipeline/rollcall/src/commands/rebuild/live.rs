@@ -1,4 +1,4 @@
-//! The live tables of a stopped node, on a copy: a proof changes nothing.
+//! The live tables of stopped processors, on a copy: a proof changes nothing.
 
 use std::fs;
 use std::path::Path;
@@ -14,12 +14,18 @@ use crate::stores::Folders;
 
 /// A folder for everything that goes when the command ends: beside the data, so that files can be
 /// linked instead of copied; elsewhere when that cannot be written to.
-pub(super) fn scratch(data_dir: &Path) -> anyhow::Result<TempDir> {
-    let made = tempfile::Builder::new()
-        .prefix(".rebuild-")
-        .tempdir_in(data_dir);
-    made.or_else(|_| tempfile::Builder::new().prefix("rollcall-").tempdir())
-        .context("cannot make a temporary folder")
+pub(super) fn scratch(data_dir: Option<&Path>) -> anyhow::Result<TempDir> {
+    let beside = |folder| {
+        let mut beside = tempfile::Builder::new();
+        beside.prefix(".rebuild-").tempdir_in(folder).ok()
+    };
+    match data_dir.and_then(beside) {
+        Some(made) => Ok(made),
+        None => tempfile::Builder::new()
+            .prefix("rollcall-")
+            .tempdir()
+            .context("cannot make a temporary folder"),
+    }
 }
 
 /// A copy of the live tables.
@@ -28,17 +34,22 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Links (or copies) the tables below `data_dir` into `scratch` and opens them there.
-    pub(super) fn copy(data_dir: &Path, scratch: &Path, partitions: u32) -> anyhow::Result<Self> {
-        let from = Folders::of(data_dir).tables;
+    /// Links (or copies) the tables below `data_dir` into `scratch` and opens them there; without
+    /// a folder they are empty, and come from the changelogs.
+    pub(super) fn copy(
+        data_dir: Option<&Path>,
+        scratch: &Path,
+        partitions: u32,
+    ) -> anyhow::Result<Self> {
         let to = scratch.join("live");
         fs::create_dir(&to).with_context(|| format!("cannot make {}", to.display()))?;
-        if from.is_dir() {
+        let from = data_dir.map(|folder| Folders::of(folder).tables);
+        if let Some(from) = from.filter(|from| from.is_dir()) {
             copy(&from, &to)
                 .with_context(|| format!("cannot copy the tables in {}", from.display()))?;
         }
         let store = RocksStore::open(&to, partitions, MEMORY_BYTES)
-            .with_context(|| format!("cannot open the tables in {}", from.display()))?;
+            .with_context(|| format!("cannot open the tables in {}", to.display()))?;
         Ok(Self { store })
     }
 
