@@ -227,7 +227,7 @@ impl Wiring {
                 .context("cannot open a partition's tables")?;
             let tables = WriteBehind::new(tables, stores::held_back(config));
             let (log, clock) = (self.log.clone(), self.clock.clone());
-            let policy = config.policy();
+            let policy = stores::policy(config);
             let setup = Setup {
                 log,
                 clock,
