@@ -229,7 +229,7 @@ impl<S: Tables> WriteBehind<S> {
         &self.rows[place(table)]
     }
 
-    /// Held-back rows of `table` after `after`, in key order. Looks at all of them: folds never ask.
+    /// Held-back rows of `table` after `after`, in key order. Looks at all of them: no fold asks.
     fn held(&self, table: Table, after: Option<&[u8]>) -> Vec<(&Bytes, &Held)> {
         let rows = self.rows_of(table).iter();
         let rows = rows.filter(|(key, _)| after.is_none_or(|after| after < &key[..]));
