@@ -17,3 +17,7 @@ mod bare;
 mod row;
 
 pub use row::connection_row;
+
+/// The product's allocator, in everything that measures it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

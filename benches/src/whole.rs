@@ -19,6 +19,9 @@ use crate::fleet::{Fleet, START};
 /// `[process] memory` of the product when nothing is configured.
 pub const MEMORY_BYTES: usize = 256 * 1024 * 1024;
 
+/// Input bytes of a batch at most, as the product has it (pipeline/rollcall, `stores.rs`).
+const BATCH_BYTES: u32 = 1024 * 1024;
+
 /// Events appended, folded and cleaned away at a time: the log stays small, the tables large.
 pub const CHUNK: usize = 100_000;
 
@@ -75,7 +78,10 @@ impl<T: Tables> Whole<T> {
             clock: clock.clone(),
             tables,
             partition: 0,
-            policy: Policy::default(),
+            policy: Policy {
+                batch_bytes_max: BATCH_BYTES,
+                ..Policy::default()
+            },
         };
         let (processor, _) = Processor::open(setup).expect("empty tables fit an empty log");
         let runtime = tokio::runtime::Builder::new_current_thread().build();

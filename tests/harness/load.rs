@@ -127,6 +127,8 @@ fn publisher(work: Work, number: usize, shared: &Arc<Shared>) -> JoinHandle<()> 
                             unheard.fetch_sub(1, Ordering::Relaxed);
                         }
                     }
+                    // The embedded broker leaves the closing of the connection to its client.
+                    Ok(Event::Outgoing(Outgoing::Disconnect)) => break,
                     Ok(_) => {}
                     // The broker is gone: what it has not acknowledged may be lost.
                     Err(_) => break,
@@ -159,7 +161,7 @@ fn publisher(work: Work, number: usize, shared: &Arc<Shared>) -> JoinHandle<()> 
         while unheard.load(Ordering::Relaxed) > 0 && !hearing.is_finished() {
             std::thread::sleep(Duration::from_millis(5));
         }
-        // The connection's end is what ends the other thread; it may have ended already.
+        // That ends the other thread; it may have ended already.
         let _ = client.disconnect();
         let _ = hearing.join();
     })

@@ -278,6 +278,17 @@ impl Rollcall {
         Ok(())
     }
 
+    /// What the kernel says of the process's memory.
+    pub fn memory(&self) -> anyhow::Result<Memory> {
+        let path = format!("/proc/{}/status", self.child.0.id());
+        let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        let bytes = |name| parse_kib(&status, name).with_context(|| format!("{name} in {path}"));
+        Ok(Memory {
+            resident_bytes: bytes("VmRSS")?,
+            peak_bytes: bytes("VmHWM")?,
+        })
+    }
+
     /// The processes that it has started and that run now, by id.
     pub fn children(&self) -> anyhow::Result<Vec<u32>> {
         let parent = self.child.0.id().to_string();
@@ -311,6 +322,23 @@ impl Rollcall {
         })
         .with_context(|| format!("rollcall dev said:\n{}", self.said.tail()))
     }
+}
+
+/// What the kernel says of a process's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes in memory now.
+    pub resident_bytes: u64,
+    /// The most that there have been.
+    pub peak_bytes: u64,
+}
+
+/// The bytes of a line such as `VmRSS:     35512 kB`.
+fn parse_kib(status: &str, name: &str) -> Option<u64> {
+    let mut lines = status.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    let kib: u64 = value.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    Some(kib * 1024)
 }
 
 /// Whether process `id` runs; one that has ended and that nobody has asked about does not.

@@ -228,7 +228,7 @@ impl Wiring {
             log: self.log.clone(),
             clock: self.clock.clone(),
             store: store.clone(),
-            policy: config.policy(),
+            policy: stores::policy(config, store.partitions()),
             held_back: stores::held_back(config, store.partitions()),
             health: self.health.clone(),
             comparisons: self.comparisons.clone(),

@@ -45,7 +45,7 @@ impl Output {
 
     /// Adds the derived records and their digest.
     pub(crate) fn derived(&mut self, derived: Vec<(Option<Bytes>, Derived)>) {
-        let time = rfc3339(self.now);
+        let time = Bytes::from(rfc3339(self.now));
         let mut seen: HashMap<(Topic, Bytes), u32> = HashMap::with_capacity(derived.len());
         let mut counts: Vec<(Topic, u64)> = Vec::new();
         self.records.reserve(derived.len());
@@ -59,7 +59,7 @@ impl Output {
             // Not made of the cause: timers of several clients are due at one time, in several
             // batches and partitions, and a look-up that is asked again has the cause of the first.
             let id = format!("{}-{}-{ordinal}", self.partition, self.batch);
-            let headers = headers(&record, id, &time, traceparent);
+            let headers = headers(&record, id, &key, &time, traceparent);
             // An organisation, or a misplaced key, has its own home; everything else lives here.
             let by_key = matches!(topic, Topic::Inventory | Topic::DeadLetters);
             let partition = (!by_key).then_some(self.partition);
@@ -169,20 +169,25 @@ fn encode(record: &Derived) -> Vec<u8> {
 fn headers(
     record: &Derived,
     id: String,
-    time: &str,
+    key: &Bytes,
+    time: &Bytes,
     traceparent: Option<Bytes>,
 ) -> Vec<(String, Bytes)> {
     let cause = record
         .cause()
         .map_or_else(|| "none".to_owned(), |cause| cause.to_string());
-    let (kind, subject) = type_and_subject(record);
+    // The client is the key, but where the key is an organisation.
+    let subject = match record {
+        Derived::Inventory(message) => Bytes::copy_from_slice(message.client_id.as_bytes()),
+        _ => key.clone(),
+    };
     let mut headers = vec![
         ("ce_specversion".to_owned(), Bytes::from_static(b"1.0")),
         ("ce_id".to_owned(), Bytes::from(id)),
         ("ce_source".to_owned(), Bytes::from_static(b"rollcall")),
-        ("ce_type".to_owned(), kind),
+        ("ce_type".to_owned(), type_of(record)),
         (SUBJECT.to_owned(), subject),
-        ("ce_time".to_owned(), Bytes::from(time.to_owned())),
+        ("ce_time".to_owned(), time.clone()),
         (SOURCE.to_owned(), Bytes::from(cause)),
     ];
     if let Derived::DeadLetter(letter) = record {
@@ -195,30 +200,19 @@ fn headers(
     headers
 }
 
-fn type_and_subject(record: &Derived) -> (Bytes, Bytes) {
-    let (kind, subject) = match record {
+/// The CloudEvents type.
+fn type_of(record: &Derived) -> Bytes {
+    let kind = match record {
         Derived::Event(event) => {
             let kind = format!("io.rollcall.connection.{}.v1", event.kind.as_str());
-            (Bytes::from(kind), event.client_id.as_bytes())
+            return Bytes::from(kind);
         }
-        Derived::Inventory(message) => (
-            Bytes::from_static(b"io.rollcall.inventory.host.v1"),
-            message.client_id.as_bytes(),
-        ),
-        Derived::LookupDue(lookup) => (
-            Bytes::from_static(b"io.rollcall.tenant.lookup-due.v1"),
-            lookup.client_id.as_bytes(),
-        ),
-        Derived::Delivery(delivery) => (
-            Bytes::from_static(b"io.rollcall.delivery.outbound.v1"),
-            delivery.client_id.as_bytes(),
-        ),
-        Derived::DeadLetter(letter) => (
-            Bytes::from_static(b"io.rollcall.dead-letter.v1"),
-            letter.key.as_slice(),
-        ),
+        Derived::Inventory(_) => "io.rollcall.inventory.host.v1",
+        Derived::LookupDue(_) => "io.rollcall.tenant.lookup-due.v1",
+        Derived::Delivery(_) => "io.rollcall.delivery.outbound.v1",
+        Derived::DeadLetter(_) => "io.rollcall.dead-letter.v1",
     };
-    (kind, Bytes::copy_from_slice(subject))
+    Bytes::from_static(kind.as_bytes())
 }
 
 fn rfc3339(at: Millis) -> String {

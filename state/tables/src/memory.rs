@@ -13,7 +13,10 @@ use crate::change::{Change, Due, RowIndex, Table};
 use crate::meta::Meta;
 use crate::{Error, Tables};
 
+mod rows;
 mod view;
+
+use rows::Rows;
 
 pub use view::SharedTables;
 
@@ -32,9 +35,6 @@ pub struct MemoryTables {
     tenants: BTreeMap<String, BTreeSet<Bytes>>,
     meta: Option<Meta>,
 }
-
-/// Rows of one table, each with the index entries that it has.
-type Rows = BTreeMap<Bytes, (Bytes, RowIndex)>;
 
 impl MemoryTables {
     /// Empty tables.
@@ -113,7 +113,7 @@ impl MemoryTables {
         let rows = self.rows_mut(*table);
         match new {
             Some((value, index)) => {
-                rows.insert(key.clone(), (value.clone(), index.clone()));
+                rows.insert(key, (value.clone(), index.clone()));
             }
             None => {
                 rows.remove(key);
@@ -205,7 +205,7 @@ impl Tables for MemoryTables {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, Error> {
-        let rows = self.rows(table).range::<[u8], _>(beyond(after)).take(limit);
+        let rows = self.rows(table).after(after).take(limit);
         Ok(rows
             .map(|(key, (value, _))| (key.clone(), value.clone()))
             .collect())

@@ -6,7 +6,7 @@
 //! held back and nothing else; the changelog has it.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -40,8 +40,9 @@ pub struct Bounds {
 pub struct WriteBehind<S> {
     store: S,
     bounds: Bounds,
-    /// Rows that changed since the last write.
-    rows: BTreeMap<(Table, Bytes), Held>,
+    /// Rows that changed since the last write, by the place of their table in [`Table::ALL`]. Found
+    /// by hash, as every fold asks for them; put in order only to be written or shown.
+    rows: [HashMap<Bytes, Held>; Table::ALL.len()],
     /// Time-index entries that the store has not.
     timers: BTreeSet<Due>,
     /// The store's time-index entries that hold no more.
@@ -75,7 +76,7 @@ impl<S: Tables> WriteBehind<S> {
         Self {
             store,
             bounds,
-            rows: BTreeMap::new(),
+            rows: Default::default(),
             timers: BTreeSet::new(),
             fired: RefCell::default(),
             meta: None,
@@ -92,18 +93,20 @@ impl<S: Tables> WriteBehind<S> {
         let Some(meta) = &self.meta else {
             return Ok(());
         };
-        let held = self.rows.iter().filter(|(_, held)| held.is_change());
-        let changes: Vec<Change> = held
-            .map(|((table, key), held)| Change {
-                table: *table,
+        let mut changes = Vec::new();
+        for table in Table::ALL {
+            let held = self.held(table, None).into_iter();
+            let held = held.filter(|(_, held)| held.is_change());
+            changes.extend(held.map(|(key, held)| Change {
+                table,
                 key: key.clone(),
                 old: held.stored.clone(),
                 new: held.row.clone(),
-            })
-            .collect();
+            }));
+        }
         self.store.apply(&changes, meta)?;
         self.meta = None;
-        self.rows.clear();
+        self.rows.iter_mut().for_each(HashMap::clear);
         self.timers.clear();
         *self.fired.get_mut() = Fired::default();
         self.bytes = 0;
@@ -131,7 +134,7 @@ impl<S: Tables> WriteBehind<S> {
             if changes.len() > 1 && !seen.insert((*table, key)) {
                 return Err(conflict("changed twice in a batch"));
             }
-            let (is_as_said, problem) = match self.rows.get(&(*table, key.clone())) {
+            let (is_as_said, problem) = match self.rows_of(*table).get(key) {
                 Some(held) => (
                     held.row.as_ref().map(|(_, index)| index) == old.as_ref(),
                     "`old` is not what is held back",
@@ -173,18 +176,17 @@ impl<S: Tables> WriteBehind<S> {
             .extend(new.as_ref().and_then(|(_, index)| timer(index)));
         let size = |row: &Option<(Bytes, RowIndex)>| row.as_ref().map_or(0, |row| row.0.len());
         self.bytes += size(new);
-        match self.rows.entry((*table, key.clone())) {
-            btree_map::Entry::Vacant(entry) => {
-                self.bytes += key.len() + ENTRY_BYTES;
-                entry.insert(Held {
-                    stored: old.clone(),
-                    row: new.clone(),
-                });
-            }
-            btree_map::Entry::Occupied(mut entry) => {
-                let before = std::mem::replace(&mut entry.get_mut().row, new.clone());
-                self.bytes -= size(&before);
-            }
+        let rows = &mut self.rows[place(*table)];
+        if let Some(held) = rows.get_mut(key) {
+            let before = std::mem::replace(&mut held.row, new.clone());
+            self.bytes -= size(&before);
+        } else {
+            self.bytes += key.len() + ENTRY_BYTES;
+            let held = Held {
+                stored: old.clone(),
+                row: new.clone(),
+            };
+            rows.insert(key.clone(), held);
         }
     }
 
@@ -223,20 +225,17 @@ impl<S: Tables> WriteBehind<S> {
         Ok(found)
     }
 
-    /// Held-back rows of `table` after `after`.
-    fn held(
-        &self,
-        table: Table,
-        after: Option<&[u8]>,
-    ) -> impl Iterator<Item = (&Bytes, &Held)> + use<'_, S> {
-        let from = match after {
-            Some(after) => Bound::Excluded((table, Bytes::copy_from_slice(after))),
-            None => Bound::Included((table, Bytes::new())),
-        };
-        self.rows
-            .range((from, Bound::Unbounded))
-            .take_while(move |((one, _), _)| *one == table)
-            .map(|((_, key), held)| (key, held))
+    fn rows_of(&self, table: Table) -> &HashMap<Bytes, Held> {
+        &self.rows[place(table)]
+    }
+
+    /// Held-back rows of `table` after `after`, in key order. Looks at all of them: no fold asks.
+    fn held(&self, table: Table, after: Option<&[u8]>) -> Vec<(&Bytes, &Held)> {
+        let rows = self.rows_of(table).iter();
+        let rows = rows.filter(|(key, _)| after.is_none_or(|after| after < &key[..]));
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        rows
     }
 
     /// The store's entries that `page` gives and `is_hidden` does not hide, at most `limit`, from
@@ -266,7 +265,7 @@ impl<S: Tables> WriteBehind<S> {
 
 impl<S: Tables> Tables for WriteBehind<S> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        match self.rows.get(&(table, Bytes::copy_from_slice(key))) {
+        match self.rows_of(table).get(key) {
             Some(held) => Ok(held.row.as_ref().map(|(value, _)| value.clone())),
             None => self.store.get(table, key),
         }
@@ -308,9 +307,9 @@ impl<S: Tables> Tables for WriteBehind<S> {
             limit,
             |after, limit| self.store.scan(table, after, limit),
             |(key, _)| key,
-            |key| self.rows.contains_key(&(table, key.clone())),
+            |key| self.rows_of(table).contains_key(key),
         )?;
-        let held = self.held(table, after);
+        let held = self.held(table, after).into_iter();
         let held = held.filter_map(|(key, held)| Some((key.clone(), held.row.as_ref()?.0.clone())));
         rows.extend(held.take(limit));
         rows.sort_by(|one, other| one.0.cmp(&other.0));
@@ -330,13 +329,14 @@ impl<S: Tables> Tables for WriteBehind<S> {
             limit,
             |after, limit| self.store.tenant(org_id, after, limit),
             |key| key,
-            |key| self.rows.contains_key(&(table, key.clone())),
+            |key| self.rows_of(table).contains_key(key),
         )?;
         let is_of = |held: &Held| {
             let row = held.row.as_ref();
             row.and_then(|(_, index)| index.tenant(table)) == Some(org_id)
         };
-        let held = self.held(table, after).filter(|(_, held)| is_of(held));
+        let held = self.held(table, after).into_iter();
+        let held = held.filter(|(_, held)| is_of(held));
         keys.extend(held.map(|(key, _)| key.clone()).take(limit));
         keys.sort();
         keys.truncate(limit);
@@ -365,6 +365,14 @@ impl<S: Tables> Tables for WriteBehind<S> {
     fn settle(&mut self) -> Result<(), Error> {
         self.write()?;
         self.store.settle()
+    }
+}
+
+/// Where a table stands in [`Table::ALL`].
+fn place(table: Table) -> usize {
+    match table {
+        Table::Connections => 0,
+        Table::Outbox => 1,
     }
 }
 

@@ -1,6 +1,6 @@
-//! The banner is read leniently, and no log line is taken for it.
+//! The banner is read leniently, and no log line is taken for it; so is what the kernel says.
 
-use super::parse_address;
+use super::{parse_address, parse_kib};
 
 #[test]
 fn an_address_is_read_from_the_line_of_its_name() {
@@ -26,4 +26,13 @@ fn an_address_is_read_from_the_line_of_its_name() {
     for (line, name, expected) in table {
         assert_eq!(parse_address(line, name), expected, "{line}");
     }
+}
+
+#[test]
+fn memory_is_read_from_the_line_of_its_name() {
+    let status = "Name:\tVmRSS\nVmHWM:\t   35516 kB\nVmRSS:\t   35512 kB\nThreads:\t4\n";
+    assert_eq!(parse_kib(status, "VmRSS"), Some(35_512 * 1024));
+    assert_eq!(parse_kib(status, "VmHWM"), Some(35_516 * 1024));
+    assert_eq!(parse_kib(status, "Threads"), None);
+    assert_eq!(parse_kib(status, "Vm"), None);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rocksdb::{
     BlockBasedOptions, Cache, DB, DBCompressionType, LogLevel, Options, ReadOptions, WriteBatch,
-    WriteOptions,
+    WriteBufferManager, WriteOptions,
 };
 use rollcall_model::Topic;
 
@@ -298,19 +298,24 @@ fn open_db(options: &EmbeddedOptions, path: &str) -> Result<DB, Error> {
     })
 }
 
-/// Half of the memory caches blocks, the other half takes what is not yet in files. Positions and
-/// heads are few and known without reading, records are read in order: no bloom filters.
+/// Half of the memory takes what is not yet in files, the rest caches blocks. Positions and heads
+/// are few and known without reading, records are read in order: no bloom filters.
 fn db_options(options: &EmbeddedOptions) -> Options {
     let half = options.memory_bytes / 2;
+    let cache = Cache::new_lru_cache(options.memory_bytes);
+    // Charged to the cache, so that blocks make room for what waits for a flush, and both together
+    // stay under the one figure. No stall: an append never waits for a flush.
+    let buffers =
+        WriteBufferManager::new_write_buffer_manager_with_cache(half, false, cache.clone());
     let mut blocks = BlockBasedOptions::default();
-    blocks.set_block_cache(&Cache::new_lru_cache(half));
+    blocks.set_block_cache(&cache);
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_block_size(16 * 1024);
     let mut db = Options::default();
     db.create_if_missing(!options.read_only);
     db.set_block_based_table_factory(&blocks);
     db.set_write_buffer_size((half / 4).max(1024 * 1024));
-    db.set_db_write_buffer_size(half);
+    db.set_write_buffer_manager(&buffers);
     db.set_max_write_buffer_number(4);
     db.set_max_total_wal_size(half as u64);
     db.set_compression_type(DBCompressionType::Lz4);

@@ -104,11 +104,7 @@ impl View for Copied {
         limit: usize,
         visit: &mut Visit<'_>,
     ) -> Result<(), Error> {
-        let mut rows = self
-            .0
-            .rows(table)
-            .range::<[u8], _>(beyond(after))
-            .take(limit);
+        let mut rows = self.0.rows(table).after(after).take(limit);
         rows.try_for_each(|(key, (value, _))| visit(key, value))
     }
 
