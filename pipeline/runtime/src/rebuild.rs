@@ -22,6 +22,7 @@ use rollcall_model::Topic;
 use rollcall_tables::{Table, Tables};
 
 use crate::error::Error;
+use crate::restore::newest_batch;
 use turn::Rebuilding;
 
 pub use tables::compare_tables;
@@ -138,12 +139,12 @@ pub fn rebuild(
     Ok(rebuilding.finish(verdict))
 }
 
-/// How many schedule records there are to fold: the length of a progress bar.
+/// The number of the newest batch, 0 without one: the length of a progress bar, and whether
+/// somebody has gone on meanwhile.
 ///
 /// Errors: the log cannot be read.
 pub fn batches(log: &dyn Log, partition: u32) -> Result<u64, Error> {
-    let range = reader::offsets(log, Topic::Schedule, partition)?;
-    Ok(range.end - range.start)
+    Ok(newest_batch(log, partition)?.map_or(0, |newest| newest.number))
 }
 
 /// Why the work on a partition ends early.

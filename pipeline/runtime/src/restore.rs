@@ -366,7 +366,7 @@ fn index(partition: u32, value: &[u8]) -> Result<RowIndex, Error> {
 ///
 /// It need not be the last offset: on Kafka a transaction's end takes one too. So it is looked for
 /// from ever farther back.
-fn newest_batch(log: &dyn Log, partition: u32) -> Result<Option<Batch>, Error> {
+pub(crate) fn newest_batch(log: &dyn Log, partition: u32) -> Result<Option<Batch>, Error> {
     let start = offsets(log, Topic::Schedule, partition)?.start;
     let end = settled_end(log, Topic::Schedule, partition)?;
     let mut back = 1;
