@@ -81,6 +81,25 @@ impl KafkaLog {
         }
     }
 
+    /// Done when another process has taken this one's place in a group: two that are alive share a
+    /// [`Settings::id`]. Nothing good can come of going on.
+    pub fn replaced(&self) -> BoxFuture<'static, Error> {
+        let mut is_replaced = self.broker.is_replaced.subscribe();
+        let id = self.broker.settings.id.clone();
+        async move {
+            if is_replaced
+                .wait_for(|is_replaced| *is_replaced)
+                .await
+                .is_err()
+            {
+                // The log is gone, and with it the question.
+                return Error::Closed;
+            }
+            Error::Replaced { id }
+        }
+        .boxed()
+    }
+
     fn open_place(&self, topic: Topic, partition: u32) -> Result<Place, Error> {
         if self.is_closed.load(Ordering::SeqCst) {
             return Err(Error::Closed);

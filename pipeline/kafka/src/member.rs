@@ -124,10 +124,18 @@ impl Member {
         let thread = std::thread::Builder::new().name(format!("kafka-{group}"));
         let thread = thread.spawn({
             let (consumer, is_over) = (consumer.clone(), is_over.clone());
+            let is_replaced = broker.is_replaced.clone();
             move || {
                 while !is_over.load(Ordering::Relaxed) {
-                    if let Some(Err(error)) = consumer.poll(POLL) {
-                        warn!(group, %error, "Group membership.");
+                    let Some(Err(error)) = consumer.poll(POLL) else {
+                        continue;
+                    };
+                    warn!(group, %error, "Group membership.");
+                    // The only fatal error of a consumer that is no producer: its instance id is
+                    // another's by now, and it is never let in again.
+                    if consumer.client().fatal_error().is_some() {
+                        is_replaced.send_replace(true);
+                        break;
                     }
                 }
             }
