@@ -77,7 +77,8 @@ pub enum StageError {
     },
 }
 
-/// Runs `stage` on every partition that is assigned to this process until `stop` shows true or its sender is gone, or the log fails.
+/// Runs `stage` on every partition that is assigned to this process until `stop` shows true or its
+/// sender is gone, or the log fails.
 ///
 /// Exactly once in the log: results and position are one append. On stop, work under way is dropped
 /// and an append under way is waited for.
