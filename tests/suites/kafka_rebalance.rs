@@ -7,6 +7,7 @@
 )]
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rollcall_tests::kafka::Kafka;
 use rollcall_tests::kafka_load::Busy;
@@ -41,6 +42,21 @@ fn shared_by(processors: &[&Rollcall]) {
         let tails: Vec<String> = processors.iter().map(|one| one.tail()).collect();
         panic!("{error:#}\n{}", tails.join("\n\n"));
     });
+}
+
+/// Waits until a process has made as many more events.
+fn folds(processor: &Rollcall, count: usize) {
+    let made = || {
+        let metrics = processor.ops("/metrics")?.body;
+        let mut lines = metrics.lines();
+        let name = "rollcall_process_derived_total{topic=\"events\"} ";
+        let found = lines.find_map(|line| line.strip_prefix(name)?.parse().ok());
+        Ok::<usize, anyhow::Error>(found.unwrap_or_default())
+    };
+    let enough = eventually("metrics", || Ok(Some(made()? + count)));
+    let enough = enough.unwrap_or_else(|error| panic!("{error:#}\n{}", processor.tail()));
+    let folded = eventually("events", || Ok((made()? >= enough).then_some(())));
+    folded.unwrap_or_else(|error| panic!("{error:#}\n{}", processor.tail()));
 }
 
 /// How often partitions were taken away from a process.
@@ -133,15 +149,15 @@ fn an_outage_of_the_broker_ends_and_nobody_is_restarted() {
     let mut kafka = Kafka::start().unwrap();
     let busy = Busy::start(&kafka, "outage", RATE).unwrap();
     let processor = busy.site.run("core", &["process"]).unwrap();
-    busy.wait_for_more(SOME).unwrap();
+    folds(&processor, 1);
     kafka.kill().unwrap();
     kafka.restart().unwrap();
-    busy.wait_for_more(SOME).unwrap();
+    folds(&processor, SOME);
     kafka.pause().unwrap();
-    // Longer than a question may take.
-    std::thread::sleep(std::time::Duration::from_secs(8));
+    // Longer than a question may take: the length of the outage is what is tried.
+    std::thread::sleep(Duration::from_secs(8));
     kafka.resume().unwrap();
-    busy.wait_for_more(SOME).unwrap();
+    folds(&processor, SOME);
     shared_by(&[&processor]);
     busy.prove(vec![processor]).unwrap();
 }

@@ -138,7 +138,10 @@ fn two_processes_share_the_roles() {
     deliver(&edge, &mosquitto, "device");
     assert_eq!(edge.api_status("device").unwrap()["account"], "111000");
     let metrics = core.ops("/metrics").unwrap().body;
-    assert!(metrics.contains("rollcall_process_derived_total"), "{metrics}");
+    assert!(
+        metrics.contains("rollcall_process_derived_total"),
+        "{metrics}"
+    );
     for rollcall in [core, edge] {
         assert!(rollcall.terminate().unwrap().success());
     }

@@ -195,16 +195,16 @@ impl Broker {
         Ok(consumer)
     }
 
-    /// The fence for positions of `group` in `partitions`; `None` when this process is a member and
+    /// The fence for positions of `group` in `places`; `None` when this process is a member and
     /// not all of them are its own. For a group that it has not joined, the transactional id is the
     /// only fence.
     pub(crate) fn fence(
         &self,
         group: &str,
-        partitions: &BTreeSet<u32>,
+        places: &BTreeSet<(Topic, u32)>,
     ) -> Result<Option<ConsumerGroupMetadata>, Error> {
         if let Some(member) = self.members.of(group) {
-            return Ok(member.fence(partitions));
+            return Ok(member.fence(places));
         }
         let metadata = self.group(group)?.group_metadata();
         let metadata = metadata.ok_or_else(|| self.failed("commit to", "no group metadata"))?;

@@ -321,8 +321,12 @@ impl Log for KafkaLog {
     }
 
     fn position(&self, group: &str, topic: Topic, partition: u32) -> Result<Option<u64>, Error> {
-        self.open_place(topic, partition)?;
-        self.broker.position(group, topic, partition)
+        let place = self.open_place(topic, partition)?;
+        let ask = || self.broker.position(group, topic, partition);
+        match self.broker.members.of(group) {
+            Some(member) => member.position(place, ask),
+            None => ask(),
+        }
     }
 
     fn appended(&self) -> watch::Receiver<u64> {

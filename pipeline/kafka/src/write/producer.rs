@@ -215,13 +215,14 @@ impl Transactional {
                 }
             }
             let own = positions().filter(|position| position.group == group);
-            let partitions = own.map(|position| position.partition).collect();
-            let fence = self.broker.fence(group, &partitions).unwrap_or_default();
+            let places = own.map(|position| (position.topic, position.partition));
+            let places = places.collect();
+            let fence = self.broker.fence(group, &places).unwrap_or_default();
             let Some(metadata) = fence else {
                 debug!(
                     group,
-                    ?partitions,
-                    "Partitions are another process's by now."
+                    ?places,
+                    "Partitions are another process's by now, or were."
                 );
                 return Err(KafkaError::ConsumerCommit(
                     RDKafkaErrorCode::IllegalGeneration,
