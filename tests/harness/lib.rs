@@ -3,15 +3,18 @@
 //!
 //! Reading order: `process` (start, kill, restart), `mqtt` (publish, listen), `mosquitto` (a broker
 //! that is killed, paused and restarted), `kafka` and `registry` (the same with Kafka and a schema
-//! registry; `jvm`, `gate`, `ports` and `certificates` are what they stand on), `load` (many
-//! publishers, who know what was acknowledged), `http`, `records` (what the ops port and the API
-//! say), `wait` (the condition decides, never the time).
+//! registry; `jvm`, `gate`, `ports` and `certificates` are what they stand on), `kafka_node` (nodes
+//! that share a system on Kafka), `load` (many publishers, who know what was acknowledged), `http`,
+//! `records` (what the ops port and the API say), `wait` (the condition decides, never the time).
 
 pub mod certificates;
 pub mod gate;
 pub mod http;
 pub mod jvm;
 pub mod kafka;
+pub mod kafka_load;
+pub mod kafka_node;
+pub mod kafka_verify;
 pub mod lines;
 pub mod load;
 pub mod mosquitto;

@@ -42,7 +42,8 @@ pub fn run_with(args: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Out
         .with_context(|| format!("run rollcall {}", args.join(" ")))
 }
 
-fn command() -> anyhow::Result<Command> {
+/// The binary, ready for arguments.
+pub(crate) fn command() -> anyhow::Result<Command> {
     Ok(without_settings(Command::new(binary()?)))
 }
 
@@ -55,6 +56,22 @@ fn without_settings(mut command: Command) -> Command {
         }
     }
     command
+}
+
+/// Runs `command`, which ends by itself; gives its status and what it complained about. Errors:
+/// when it has not by the deadline.
+pub(crate) fn end_of(mut command: Command) -> anyhow::Result<(ExitStatus, String)> {
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = Guard(command.spawn().context("start rollcall run")?);
+    let said = Lines::default();
+    said.collect(child.0.stderr.take().context("the child's errors")?);
+    let ended = eventually("the end of the process", || Ok(child.0.try_wait()?));
+    let status = ended.with_context(|| format!("rollcall said:\n{}", said.tail()))?;
+    let said = eventually("its last line", || {
+        let said = said.tail();
+        Ok(said.contains("rollcall: ").then_some(said))
+    })?;
+    Ok((status, said))
 }
 
 /// A folder, a configuration and a tenant file for `rollcall dev`; outlives the processes started
@@ -131,17 +148,7 @@ impl Dev {
 
     /// The same for a process that ends by itself. Errors: when it has not by the deadline.
     pub fn run_to_end(&self, mqtt: &str) -> anyhow::Result<(ExitStatus, String)> {
-        let mut command = self.run_command(mqtt)?;
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = Guard(command.spawn().context("start rollcall run")?);
-        let said = Lines::default();
-        said.collect(child.0.stderr.take().context("the child's errors")?);
-        let status = eventually("the end of the process", || Ok(child.0.try_wait()?))?;
-        let said = eventually("its last line", || {
-            let said = said.tail();
-            Ok(said.contains("rollcall: ").then_some(said))
-        })?;
-        Ok((status, said))
+        end_of(self.run_command(mqtt)?)
     }
 
     fn run_command(&self, mqtt: &str) -> anyhow::Result<Command> {
@@ -208,7 +215,7 @@ pub struct Rollcall {
 impl Rollcall {
     /// Starts `command` and waits for its addresses. A process without an API says no address of
     /// it, and gets that of its ops port here.
-    fn spawn(mut command: Command) -> anyhow::Result<Self> {
+    pub(crate) fn spawn(mut command: Command) -> anyhow::Result<Self> {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().context("start rollcall")?;
         let said = Lines::default();
@@ -251,12 +258,18 @@ impl Rollcall {
 
     /// SIGTERM, and the exit status. Errors: when it has not ended by the deadline.
     pub fn terminate(mut self) -> anyhow::Result<ExitStatus> {
+        self.signal("TERM")?;
+        self.wait_for_end()
+    }
+
+    /// Sends a signal: `STOP` pauses it, `CONT` ends the pause.
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
         let id = self.child.0.id().to_string();
         let sent = Command::new("sh")
-            .args(["-c", "kill -TERM \"$1\"", "sh", &id])
+            .args(["-c", "kill -\"$1\" \"$2\"", "sh", name, &id])
             .status()?;
         anyhow::ensure!(sent.success(), "cannot signal process {id}");
-        self.wait_for_end()
+        Ok(())
     }
 
     /// Waits for the process to end by itself. Errors: when it has not by the deadline.
@@ -309,7 +322,8 @@ impl Rollcall {
         self.said.tail()
     }
 
-    fn wait_until_ready(&self) -> anyhow::Result<()> {
+    /// Waits until `/readyz` says so.
+    pub fn wait_until_ready(&self) -> anyhow::Result<()> {
         eventually("readiness", || {
             let reply = crate::http::get(&format!("http://{}/readyz", self.ops), &[])?;
             anyhow::ensure!(

@@ -125,6 +125,12 @@ pub(crate) fn refused(topic: Topic, error: &rollcall_schemas::DecodeError) {
     tracing::warn!(%topic, %error, "Replica cannot read a row; it stays invisible.");
 }
 
+/// The log did not answer; it is asked again.
+pub(crate) fn unreachable(error: &crate::Error) {
+    let error: &dyn std::error::Error = error;
+    tracing::warn!(error, "Replica stays as it is until the log answers.");
+}
+
 /// Retention took changelog records before they were read.
 pub(crate) fn restarted(topic: Topic, partition: u32, from: u64, start: u64) {
     counter!(REPLICA_RESTARTS).increment(1);

@@ -12,6 +12,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 use rollcall_log::{Error, OffsetRange};
 use rollcall_model::Topic;
+use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use crate::member::Members;
@@ -53,6 +54,8 @@ pub(crate) struct Broker {
     groups: Mutex<HashMap<String, Arc<BaseConsumer<Context>>>>,
     /// The groups that this process shares with others.
     pub(crate) members: Members,
+    /// Turns true when another process has taken this one's place in a group.
+    pub(crate) is_replaced: Arc<watch::Sender<bool>>,
 }
 
 impl Broker {
@@ -71,6 +74,7 @@ impl Broker {
             written,
             groups: Mutex::default(),
             members: Members::default(),
+            is_replaced: Arc::new(watch::Sender::new(false)),
             settings,
         })
     }
@@ -89,6 +93,15 @@ impl Broker {
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Error {
         failed(&self.settings, action, source)
+    }
+
+    /// A question that the brokers did not answer, and may answer later.
+    fn unanswered(&self, action: &'static str, source: KafkaError) -> Error {
+        Error::Unreachable {
+            action,
+            path: self.settings.bootstrap.clone(),
+            source: source.into(),
+        }
     }
 
     /// How many partitions each topic has; 0 for one that is not there. Waits for brokers that do
@@ -135,7 +148,7 @@ impl Broker {
     ) -> Result<OffsetRange, Error> {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
         let asked = consumer.fetch_watermarks(self.names.topic(topic), number, ASK);
-        let (start, end) = asked.map_err(|source| self.failed("ask the ends of", source))?;
+        let (start, end) = asked.map_err(|source| self.unanswered("ask the ends of", source))?;
         let offset = |offset: i64| u64::try_from(offset).unwrap_or_default();
         Ok(OffsetRange {
             start: offset(start),
@@ -157,12 +170,12 @@ impl Broker {
         list.add_partition(name, number);
         let found = consumer
             .committed_offsets(list, 3 * ASK)
-            .map_err(|source| self.failed("ask the positions of", source))?;
+            .map_err(|source| self.unanswered("ask the positions of", source))?;
         let found = found.find_partition(name, number);
         let found = found.ok_or_else(|| self.failed("ask the positions of", "no answer"))?;
         found
             .error()
-            .map_err(|source| self.failed("ask the positions of", source))?;
+            .map_err(|source| self.unanswered("ask the positions of", source))?;
         Ok(match found.offset() {
             Offset::Offset(offset) => u64::try_from(offset).ok(),
             _ => None,
@@ -182,16 +195,16 @@ impl Broker {
         Ok(consumer)
     }
 
-    /// The fence for positions of `group` in `partitions`; `None` when this process is a member and
+    /// The fence for positions of `group` in `places`; `None` when this process is a member and
     /// not all of them are its own. For a group that it has not joined, the transactional id is the
     /// only fence.
     pub(crate) fn fence(
         &self,
         group: &str,
-        partitions: &BTreeSet<u32>,
+        places: &BTreeSet<(Topic, u32)>,
     ) -> Result<Option<ConsumerGroupMetadata>, Error> {
         if let Some(member) = self.members.of(group) {
-            return Ok(member.fence(partitions));
+            return Ok(member.fence(places));
         }
         let metadata = self.group(group)?.group_metadata();
         let metadata = metadata.ok_or_else(|| self.failed("commit to", "no group metadata"))?;

@@ -18,13 +18,33 @@ use tokio::sync::watch;
 use crate::broker::Broker;
 use lane::Lane;
 
-pub(crate) use lane::Place;
+pub(crate) use lane::{Broken, Place};
 
 /// Readers of one partition that can be followed at a time.
 const LANES_MAX: usize = 6;
 
 /// How long a read waits for records that the broker says are there.
-const READ_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const READ_WITHIN: Duration = Duration::from_secs(60);
+
+/// Why nothing was read.
+pub(crate) enum ReadError {
+    /// There is no lane.
+    Log(Error),
+    /// The partition cannot be read from there.
+    Broken(Broken),
+}
+
+impl From<Error> for ReadError {
+    fn from(error: Error) -> Self {
+        Self::Log(error)
+    }
+}
+
+impl From<Broken> for ReadError {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
 
 /// All lanes.
 pub(crate) struct Fetcher {
@@ -71,32 +91,46 @@ impl Fetcher {
         self.lane(place, from).map(|_| ())
     }
 
+    /// Why nobody can read a partition on; `None` while all who follow it can. Whoever asks again
+    /// begins anew.
+    pub(crate) fn broken(&self, place: Place, start: u64) -> Option<Broken> {
+        let lanes = self.lanes.lock();
+        let mut broken = None;
+        for lane in lanes.iter() {
+            // One that retention has overtaken is told when it reads, and concerns no other.
+            if let Some(found) = lane.broken(place).filter(|found| found.next >= start) {
+                lane.forget(place);
+                broken = Some(found);
+            }
+        }
+        broken
+    }
+
+    /// Whether a stream of a partition has ended.
+    pub(crate) fn has_broken(&self, place: Place) -> bool {
+        let lanes = self.lanes.lock();
+        lanes.iter().any(|lane| lane.broken(place).is_some())
+    }
+
     /// The records from `from` on; none when there is none before `end`.
+    ///
+    /// `None` when none came for [`READ_WITHIN`]. Errors: what librdkafka says of the partition.
     pub(crate) fn read(
         &self,
         place: Place,
         from: u64,
         limit: ReadLimit,
         end: u64,
-    ) -> Result<Vec<Stored>, Error> {
-        let (topic, partition) = place;
-        let lane = self.lane(place, from)?;
+    ) -> Result<Option<Vec<Stored>>, ReadError> {
         let deadline = Instant::now() + READ_WITHIN;
-        match lane.take(place, limit, end, deadline) {
-            Ok(Some(records)) => Ok(records),
-            Ok(None) => Err(self.broker.failed(
-                "read",
-                format!(
-                    "{topic}/{partition} has records before offset {end}, and none came from \
-                     offset {from} on for {} s",
-                    READ_WITHIN.as_secs()
-                ),
-            )),
-            Err(failure) => Err(self.broker.failed(
-                "read",
-                format!("{topic}/{partition} at offset {from}: {failure}"),
-            )),
+        while Instant::now() < deadline {
+            let lane = self.lane(place, from)?;
+            // Another reader may have taken the lane meanwhile.
+            if let Some(records) = lane.take(place, from, limit, end, deadline)? {
+                return Ok(Some(records));
+            }
         }
+        Ok(None)
     }
 
     /// The lane whose stream of `place` stands at `from`.

@@ -15,7 +15,7 @@ use rollcall_model::Topic;
 use tokio::sync::watch;
 
 use crate::broker::Broker;
-use crate::fetch::{Fetcher, Place};
+use crate::fetch::{Broken, Fetcher, Place, READ_WITHIN, ReadError};
 use crate::settings::{OPEN, Settings};
 use crate::topics::{OpenError, check};
 use crate::write::Writers;
@@ -81,6 +81,25 @@ impl KafkaLog {
         }
     }
 
+    /// Done when another process has taken this one's place in a group: two that are alive share a
+    /// [`Settings::id`]. Nothing good can come of going on.
+    pub fn replaced(&self) -> BoxFuture<'static, Error> {
+        let mut is_replaced = self.broker.is_replaced.subscribe();
+        let id = self.broker.settings.id.clone();
+        async move {
+            if is_replaced
+                .wait_for(|is_replaced| *is_replaced)
+                .await
+                .is_err()
+            {
+                // The log is gone, and with it the question.
+                return Error::Closed;
+            }
+            Error::Replaced { id }
+        }
+        .boxed()
+    }
+
     fn open_place(&self, topic: Topic, partition: u32) -> Result<Place, Error> {
         if self.is_closed.load(Ordering::SeqCst) {
             return Err(Error::Closed);
@@ -90,23 +109,117 @@ impl KafkaLog {
     }
 
     /// The ends of a partition: what the broker said lately and what has come since, or what it
-    /// says now.
+    /// says now. Never goes back.
     fn ends(&self, place: Place) -> Result<OffsetRange, Error> {
-        let (topic, partition) = place;
-        let known = self.ends.lock().get(&place).copied();
-        let reached = self.fetcher.reached(place);
-        if let (Some((asked_at, range)), Some(reached)) = (known, reached)
-            && asked_at.elapsed() < ENDS_FOR
-        {
-            let end = range.end.max(reached);
-            return Ok(OffsetRange { end, ..range });
+        if self.fetcher.has_broken(place) {
+            return self.look_again(place);
         }
-        let asked_at = Instant::now();
-        let range = self.broker.offsets(topic, partition)?;
-        self.ends.lock().insert(place, (asked_at, range));
-        let end = range.end.max(reached.unwrap_or_default());
-        Ok(OffsetRange { end, ..range })
+        let Some(reached) = self.fetcher.reached(place) else {
+            return self.ask_ends(place);
+        };
+        let mut ends = self.ends.lock();
+        match ends.get_mut(&place) {
+            Some((asked_at, range)) if asked_at.elapsed() < ENDS_FOR => {
+                range.end = range.end.max(reached);
+                Ok(*range)
+            }
+            _ => {
+                drop(ends);
+                self.ask_ends(place)
+            }
+        }
     }
+
+    /// The ends of a partition as the broker says now.
+    fn ask_ends(&self, place: Place) -> Result<OffsetRange, Error> {
+        let (topic, partition) = place;
+        let asked_at = Instant::now();
+        let mut range = self.broker.offsets(topic, partition)?;
+        if let Some(reached) = self.fetcher.reached(place) {
+            range.end = range.end.max(reached);
+        }
+        self.ends.lock().insert(place, (asked_at, range));
+        Ok(range)
+    }
+
+    /// The ends of a partition of which a reader was told that it cannot go on.
+    ///
+    /// Errors: when nobody can; a reader that retention has overtaken is told when it reads.
+    fn look_again(&self, place: Place) -> Result<OffsetRange, Error> {
+        let (topic, partition) = place;
+        let range = self.broker.offsets(topic, partition)?;
+        if let Some(broken) = self.fetcher.broken(place, range.start) {
+            self.check_behind(place, broken.next)?;
+            return Err(self.unreadable(place, broken));
+        }
+        self.ends.lock().insert(place, (Instant::now(), range));
+        Ok(range)
+    }
+
+    /// Refuses an offset that has never been written: the topic is not the one that was read
+    /// before. Waiting for it would skip what comes until then.
+    fn check_behind(&self, (topic, partition): Place, from: u64) -> Result<(), Error> {
+        let end = self.broker.written(topic, partition)?;
+        if from <= end {
+            return Ok(());
+        }
+        Err(self.broker.failed(
+            "read on in",
+            format!(
+                "{topic}/{partition} ends at offset {end}, and has been read up to {from}: it was \
+                 truncated or made anew"
+            ),
+        ))
+    }
+
+    fn unreadable(&self, (topic, partition): Place, broken: Broken) -> Error {
+        let Broken { next, why } = broken;
+        let why = format!("{topic}/{partition} at offset {next}: {why}");
+        self.broker.failed("read", why)
+    }
+
+    /// Reads what the broker says is there.
+    fn fetch(
+        &self,
+        place: Place,
+        from: u64,
+        limit: ReadLimit,
+        end: u64,
+    ) -> Result<Vec<Stored>, Error> {
+        let (topic, partition) = place;
+        match self.fetcher.read(place, from, limit, end) {
+            Ok(Some(records)) => Ok(records),
+            Ok(None) => {
+                let seconds = READ_WITHIN.as_secs();
+                let why = format!(
+                    "{topic}/{partition} has records before offset {end}, and none came from \
+                     offset {from} on for {seconds} s"
+                );
+                Err(self.broker.failed("read", why))
+            }
+            Err(ReadError::Log(error)) => Err(error),
+            Err(ReadError::Broken(broken)) => {
+                // Retention may have come between the question and the fetch.
+                let start = self.ask_ends(place)?.start;
+                check_kept(place, from, start)?;
+                self.check_behind(place, from)?;
+                Err(self.unreadable(place, broken))
+            }
+        }
+    }
+}
+
+/// Refuses an offset before the first one kept.
+fn check_kept((topic, partition): Place, from: u64, start: u64) -> Result<(), Error> {
+    if from >= start {
+        return Ok(());
+    }
+    Err(Error::OutOfRange {
+        topic,
+        partition,
+        from,
+        start,
+    })
 }
 
 impl Log for KafkaLog {
@@ -152,19 +265,15 @@ impl Log for KafkaLog {
             return Ok(records);
         }
         let OffsetRange { start, end } = self.ends(place)?;
-        if from < start {
-            return Err(Error::OutOfRange {
-                topic,
-                partition,
-                from,
-                start,
-            });
+        check_kept(place, from, start)?;
+        if from < end {
+            return self.fetch(place, from, limit, end);
         }
-        if from >= end {
-            self.fetcher.follow(place, from)?;
-            return Ok(Vec::new());
+        if from > end {
+            self.check_behind(place, from)?;
         }
-        self.fetcher.read(place, from, limit, end)
+        self.fetcher.follow(place, from)?;
+        Ok(Vec::new())
     }
 
     fn offsets(&self, topic: Topic, partition: u32) -> Result<OffsetRange, Error> {
@@ -173,10 +282,11 @@ impl Log for KafkaLog {
     }
 
     fn settled_end(&self, topic: Topic, partition: u32) -> Result<u64, Error> {
-        self.open_place(topic, partition)?;
+        let place = self.open_place(topic, partition)?;
         let end = self.broker.written(topic, partition)?;
         let deadline = Instant::now() + SETTLED_WITHIN;
-        while self.broker.offsets(topic, partition)?.end < end {
+        // What was known before is too old from here on: a read that believed it would end early.
+        while self.ask_ends(place)?.end < end {
             if Instant::now() >= deadline {
                 let seconds = SETTLED_WITHIN.as_secs();
                 return Err(self.broker.failed(
@@ -194,17 +304,29 @@ impl Log for KafkaLog {
 
     fn follow(&self, topic: Topic, partition: u32, from: u64) -> Result<(), Error> {
         let place = self.open_place(topic, partition)?;
+        let OffsetRange { start, end } = self.ends(place)?;
+        check_kept(place, from, start)?;
+        if from > end {
+            self.check_behind(place, from)?;
+        }
         self.fetcher.follow(place, from)
     }
 
     fn assigned(&self, group: &'static str, topics: &'static [Topic]) -> Result<Assigned, Error> {
+        if self.is_closed.load(Ordering::SeqCst) {
+            return Err(Error::Closed);
+        }
         let member = self.broker.members.join(&self.broker, group, topics)?;
         Ok(member.assigned())
     }
 
     fn position(&self, group: &str, topic: Topic, partition: u32) -> Result<Option<u64>, Error> {
-        self.open_place(topic, partition)?;
-        self.broker.position(group, topic, partition)
+        let place = self.open_place(topic, partition)?;
+        let ask = || self.broker.position(group, topic, partition);
+        match self.broker.members.of(group) {
+            Some(member) => member.position(place, ask),
+            None => ask(),
+        }
     }
 
     fn appended(&self) -> watch::Receiver<u64> {

@@ -34,6 +34,17 @@ struct Group {
     names: Names,
     topics: &'static [Topic],
     assigned: watch::Sender<BTreeSet<u32>>,
+    asked: Mutex<Asked>,
+}
+
+/// Whose work goes on from where the group stands: an assignment may go and come back before
+/// anybody here has noticed, while another process folded on.
+#[derive(Default)]
+struct Asked {
+    /// Counts what the group has said.
+    turn: u64,
+    /// Whose position was asked for since.
+    places: BTreeSet<(Topic, u32)>,
 }
 
 impl ClientContext for Group {
@@ -54,6 +65,7 @@ impl ConsumerContext for Group {
         partitions: &mut TopicPartitionList,
     ) {
         let group = self.group;
+        self.forget();
         let answered = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             let mine = self.whole(partitions);
             info!(group, partitions = ?mine, "Partitions assigned.");
@@ -77,6 +89,13 @@ impl ConsumerContext for Group {
 }
 
 impl Group {
+    /// Whoever was at work has to ask again where the group stands.
+    fn forget(&self) {
+        let mut asked = self.asked.lock();
+        asked.turn += 1;
+        asked.places.clear();
+    }
+
     /// The partitions of which all topics are there: a batch reads them together.
     fn whole(&self, partitions: &TopicPartitionList) -> BTreeSet<u32> {
         let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
@@ -114,6 +133,7 @@ impl Member {
             names: broker.names.clone(),
             topics,
             assigned: sender,
+            asked: Mutex::default(),
         };
         let failed = |source: KafkaError| broker.failed("join a group of", source);
         let consumer = BaseConsumer::from_config_and_context(&config, context).map_err(failed)?;
@@ -124,10 +144,18 @@ impl Member {
         let thread = std::thread::Builder::new().name(format!("kafka-{group}"));
         let thread = thread.spawn({
             let (consumer, is_over) = (consumer.clone(), is_over.clone());
+            let is_replaced = broker.is_replaced.clone();
             move || {
                 while !is_over.load(Ordering::Relaxed) {
-                    if let Some(Err(error)) = consumer.poll(POLL) {
-                        warn!(group, %error, "Group membership.");
+                    let Some(Err(error)) = consumer.poll(POLL) else {
+                        continue;
+                    };
+                    warn!(group, %error, "Group membership.");
+                    // The only fatal error of a consumer that is no producer: its instance id is
+                    // another's by now, and it is never let in again.
+                    if consumer.client().fatal_error().is_some() {
+                        is_replaced.send_replace(true);
+                        break;
                     }
                 }
             }
@@ -146,14 +174,37 @@ impl Member {
         self.assigned.clone()
     }
 
-    /// The fence for positions in `partitions`; `None` when one of them is not ours.
+    /// Asks for a position with `ask`. Whoever has done so may commit it from here on, until the
+    /// group says something.
+    pub(crate) fn position<T, E>(
+        &self,
+        place: (Topic, u32),
+        ask: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let asked = &self.consumer.context().asked;
+        let turn = asked.lock().turn;
+        let position = ask()?;
+        let mut asked = asked.lock();
+        // Else the answer may be older than what the group has said meanwhile.
+        if asked.turn == turn {
+            asked.places.insert(place);
+        }
+        Ok(position)
+    }
+
+    /// The fence for positions in `places`; `None` when one of them is not ours, or was not asked
+    /// for since it is.
     ///
     /// The generation is read first: should the group go on between the two, the coordinator
     /// refuses the older one.
-    pub(crate) fn fence(&self, partitions: &BTreeSet<u32>) -> Option<ConsumerGroupMetadata> {
+    pub(crate) fn fence(&self, places: &BTreeSet<(Topic, u32)>) -> Option<ConsumerGroupMetadata> {
         let metadata = self.consumer.group_metadata()?;
-        let is_ours = partitions.is_subset(&self.assigned.borrow());
-        is_ours.then_some(metadata)
+        let is_known = places.is_subset(&self.consumer.context().asked.lock().places);
+        let assigned = self.assigned.borrow();
+        let is_ours = places
+            .iter()
+            .all(|(_, partition)| assigned.contains(partition));
+        (is_known && is_ours).then_some(metadata)
     }
 
     /// Leaves: a static member is missed only when its session times out, so that a restart gets

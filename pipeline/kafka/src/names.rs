@@ -1,5 +1,8 @@
 //! What things are called on the broker.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use rollcall_model::Topic;

@@ -1,5 +1,8 @@
 //! Where the brokers are, who we are, and what librdkafka is told for each purpose.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -21,7 +24,7 @@ pub(crate) const ASK: Duration = Duration::from_secs(5);
 pub(crate) const OPEN: Duration = Duration::from_secs(30);
 
 /// Properties that follow from what rollcall is; another value would break a promise.
-const OURS: [(&str, &str); 12] = [
+const OURS: [(&str, &str); 13] = [
     ("bootstrap.servers", "set [kafka] bootstrap instead"),
     ("client.id", "set [process] id instead"),
     ("group.id", "rollcall names its own groups"),
@@ -39,7 +42,17 @@ const OURS: [(&str, &str); 12] = [
     ),
     ("auto.offset.reset", "a lost position must stop the reader"),
     ("enable.partition.eof", "the reader counts on it"),
+    (
+        "transaction.timeout.ms",
+        "how long a call may take follows from it",
+    ),
     ("partitioner", "keys are placed as Java's producer does it"),
+];
+
+/// Other names of the same, which librdkafka takes too, with what they are.
+const ALIASES: [(&str, &str); 2] = [
+    ("metadata.broker.list", "bootstrap.servers"),
+    ("request.required.acks", "acks"),
 ];
 
 /// How to reach Kafka, and who we are there.
@@ -72,6 +85,12 @@ pub enum SettingsError {
         /// What was given.
         prefix: String,
     },
+    /// A process name that Kafka does not take.
+    #[error("[process] id {id:?}: Kafka takes letters, digits, '.', '_' and '-', 1 to 100")]
+    Id {
+        /// What was given.
+        id: String,
+    },
     /// A property that rollcall sets itself.
     #[error("[kafka] properties: {name} is not yours to set: {remedy}")]
     Ours {
@@ -95,9 +114,18 @@ impl Settings {
             let prefix = self.prefix.clone();
             return Err(SettingsError::Prefix { prefix });
         }
+        let id = &self.id;
+        if id.is_empty() || id.len() > 100 || !id.chars().all(is_legal) {
+            return Err(SettingsError::Id { id: id.clone() });
+        }
         for (name, remedy) in OURS {
-            if self.properties.contains_key(name) {
-                let name = name.to_owned();
+            let aliases = ALIASES.iter().filter(|(_, ours)| *ours == name);
+            let mut names = aliases.map(|(alias, _)| *alias).chain([name]);
+            if let Some(found) = names.find(|name| self.properties.contains_key(*name)) {
+                let name = match found == name {
+                    true => name.to_owned(),
+                    false => format!("{found} ({name})"),
+                };
                 return Err(SettingsError::Ours { name, remedy });
             }
         }
@@ -118,6 +146,11 @@ impl Settings {
             .set("socket.keepalive.enable", "true")
             .set("reconnect.backoff.ms", "20")
             .set("reconnect.backoff.max.ms", "1000");
+        self.given(config)
+    }
+
+    /// What was given wins over our starting values; [`OURS`] are not given.
+    fn given(&self, mut config: ClientConfig) -> ClientConfig {
         for (name, value) in &self.properties {
             config.set(name, value);
         }
@@ -141,7 +174,7 @@ impl Settings {
             .set("queued.max.messages.kbytes", "16384")
             .set("fetch.message.max.bytes", "4194304")
             .set("topic.metadata.refresh.interval.ms", "60000");
-        config
+        self.given(config)
     }
 
     /// A member of a group, which reads nothing. Static: a restart within the session's time gets
@@ -154,14 +187,14 @@ impl Settings {
             .set("session.timeout.ms", SESSION_MS.to_string())
             .set("heartbeat.interval.ms", (SESSION_MS / 5).to_string())
             .set("enable.partition.eof", "false");
-        config
+        self.given(config)
     }
 
     /// A consumer that sees what is still being written, to know where a partition really ends.
     pub(crate) fn witness(&self) -> ClientConfig {
         let mut config = self.consumer(&self.names().nobody());
         config.set("isolation.level", "read_uncommitted");
-        config
+        self.given(config)
     }
 
     /// A producer for records that stand for themselves.
@@ -178,7 +211,7 @@ impl Settings {
             .set("queue.buffering.max.kbytes", "262144")
             .set("retry.backoff.ms", "20")
             .set("message.timeout.ms", "60000");
-        config
+        self.given(config)
     }
 
     /// A producer of transactions; `slot` tells the writers of this process apart.
@@ -192,6 +225,6 @@ impl Settings {
             .set("socket.timeout.ms", (TRANSACTION_MS - 200).to_string())
             // AddOffsets waits it out after CONCURRENT_TRANSACTIONS (anchors, trap 10).
             .set("retry.backoff.ms", "5");
-        config
+        self.given(config)
     }
 }

@@ -1,6 +1,9 @@
 //! The topics on the broker: what they should be, what they are, and the way from one to the
 //! other.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
@@ -241,17 +244,19 @@ pub async fn apply(settings: &Settings, wanted: Wanted) -> Result<Vec<Difference
     let admin = admin(&broker)?;
     let topic_of = |name: &str| broker.names.find(name.as_bytes());
     let mut done = Vec::new();
+    let mut missing = Vec::new();
     for difference in found {
         let Some(topic) = difference.topic(topic_of) else {
             continue;
         };
         match &difference {
-            Difference::Missing { name } => create(&broker, &admin, name, topic, wanted).await?,
+            Difference::Missing { .. } => missing.push(topic),
             Difference::Setting { name, .. } => set(&broker, &admin, name, topic, wanted).await?,
             Difference::Partitions { .. } => continue,
         }
         done.push(difference);
     }
+    create(&broker, &admin, &missing, wanted).await?;
     Ok(done)
 }
 
@@ -268,21 +273,25 @@ impl Difference {
 async fn create(
     broker: &Broker,
     admin: &AdminClient<Context>,
-    name: &str,
-    topic: Topic,
+    topics: &[Topic],
     wanted: Wanted,
 ) -> Result<(), OpenError> {
-    let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
-    let properties = properties(topic, wanted);
-    let mut new = NewTopic::new(
-        name,
-        number(wanted.partitions),
-        TopicReplication::Fixed(wanted.replication.map_or(-1, number)),
-    );
-    for (property, value) in &properties {
-        new = new.set(property, value);
+    if topics.is_empty() {
+        return Ok(());
     }
-    let made = admin.create_topics([&new], &options()).await;
+    let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
+    let set: Vec<_> = topics.iter().map(|one| properties(*one, wanted)).collect();
+    let new = topics.iter().zip(&set).map(|(topic, properties)| {
+        let new = NewTopic::new(
+            broker.names.topic(*topic),
+            number(wanted.partitions),
+            TopicReplication::Fixed(wanted.replication.map_or(-1, number)),
+        );
+        let properties = properties.iter();
+        properties.fold(new, |new, (property, value)| new.set(property, value))
+    });
+    let new: Vec<NewTopic<'_>> = new.collect();
+    let made = admin.create_topics(&new, &options()).await;
     let made = made.map_err(|source| broker.failed("create a topic in", source))?;
     for one in made {
         match one {

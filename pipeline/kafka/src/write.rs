@@ -6,12 +6,16 @@ mod plain;
 mod producer;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use rollcall_log::{Append, Error, NewRecord};
 
 use crate::broker::Broker;
@@ -21,6 +25,9 @@ use writer::Writer;
 /// Bytes of records that may wait to be written.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// How long the end waits for what is on its way.
+const DRAIN: Duration = Duration::from_secs(10);
+
 /// An append on its way: each record with its partition.
 pub(crate) struct Job {
     pub(crate) append: Append,
@@ -29,15 +36,63 @@ pub(crate) struct Job {
     _room: Room,
 }
 
+/// What waits to be written.
+#[derive(Debug, Default)]
+struct Waiting {
+    appends: usize,
+    bytes: usize,
+}
+
 /// What an append takes up while it waits.
 struct Room {
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<Mutex<Waiting>>,
     bytes: usize,
+}
+
+impl Room {
+    /// Room for an append, whose size does not matter when nothing else waits.
+    fn take(waiting: &Arc<Mutex<Waiting>>, bytes: usize) -> Result<Self, Error> {
+        let mut all = waiting.lock();
+        if all.bytes > 0 && all.bytes + bytes > WAITING_BYTES_MAX {
+            return Err(Error::Busy {
+                waiting: all.appends,
+                bytes: all.bytes,
+            });
+        }
+        all.appends += 1;
+        all.bytes += bytes;
+        Ok(Self {
+            waiting: waiting.clone(),
+            bytes,
+        })
+    }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.waiting.fetch_sub(self.bytes, Ordering::Relaxed);
+        let mut all = self.waiting.lock();
+        all.appends -= 1;
+        all.bytes -= self.bytes;
+    }
+}
+
+/// When every wait for the brokers has to end; never, until the log is closed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ending(Arc<Mutex<Option<Instant>>>);
+
+impl Ending {
+    fn begin(&self) -> Instant {
+        *self.0.lock().get_or_insert(Instant::now() + DRAIN)
+    }
+
+    /// The sooner of `deadline` and the end.
+    pub(crate) fn or(&self, deadline: Instant) -> Instant {
+        self.0.lock().map_or(deadline, |end| end.min(deadline))
+    }
+
+    /// Whether it is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.lock().is_some_and(|end| Instant::now() >= end)
     }
 }
 
@@ -47,19 +102,22 @@ pub(crate) struct Writers {
     /// An append of partition p goes to number p modulo their count, so that those of one
     /// partition keep their order.
     transactional: Vec<Writer>,
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<Mutex<Waiting>>,
+    ending: Ending,
 }
 
 impl Writers {
     /// Starts them. Their transactional ids are taken over here, before anything is read: what an
     /// earlier process left open is settled then.
     pub(crate) fn start(broker: &Arc<Broker>) -> Result<Self, Error> {
+        let ending = Ending::default();
         let slots = 0..broker.settings.shards.max(1);
-        let transactional = slots.map(|slot| Writer::start(broker.clone(), slot));
+        let transactional = slots.map(|slot| Writer::start(broker.clone(), slot, ending.clone()));
         Ok(Self {
             plain: Plain::start(broker)?,
             transactional: transactional.collect::<Result<_, _>>()?,
             waiting: Arc::default(),
+            ending,
         })
     }
 
@@ -70,18 +128,10 @@ impl Writers {
         partitions: Vec<u32>,
     ) -> BoxFuture<'static, Result<Vec<u64>, Error>> {
         let bytes = append.records.iter().map(size).sum();
-        let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
-        let room = Room {
-            waiting: self.waiting.clone(),
-            bytes,
+        let room = match Room::take(&self.waiting, bytes) {
+            Ok(room) => room,
+            Err(busy) => return futures::future::ready(Err(busy)).boxed(),
         };
-        if before > 0 && before + bytes > WAITING_BYTES_MAX {
-            let error = Error::Busy {
-                waiting: 1,
-                bytes: before,
-            };
-            return futures::future::ready(Err(error)).boxed();
-        }
         let (done, answer) = oneshot::channel();
         let job = Job {
             append,
@@ -104,9 +154,10 @@ impl Writers {
         async move { answer.await.unwrap_or(Err(Error::Closed)) }.boxed()
     }
 
-    /// Writes what waits, then ends.
+    /// Writes what waits, then ends; gives up when the brokers do not answer.
     pub(crate) fn close(&self) {
-        self.plain.close();
+        let end = self.ending.begin();
+        self.plain.close(end);
         for writer in &self.transactional {
             writer.close();
         }

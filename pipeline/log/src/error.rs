@@ -136,7 +136,35 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Its brokers do not answer. They may again: whoever asked asks once more, and nothing is lost
+    /// meanwhile.
+    #[error("cannot {action} the log at {path}")]
+    Unreachable {
+        /// What was tried.
+        action: &'static str,
+        /// Where the log is.
+        path: String,
+        /// What was said instead.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Another process has taken this one's place. Nothing is written any more.
+    #[error(
+        "another process runs as [process] id {id:?}, and this one has to go: give each an id, or \
+         a data_dir, of its own"
+    )]
+    Replaced {
+        /// The id.
+        id: String,
+    },
     /// The log has been closed.
     #[error("the log is closed")]
     Closed,
+}
+
+impl Error {
+    /// Whether the same question may be answered later.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
 }

@@ -74,7 +74,9 @@ pub trait Log: Send + Sync + 'static {
     }
 
     /// The partitions of `topics` on which this process works for `group`. Asking makes the process
-    /// a member of the group; on one node, all of them are its own.
+    /// a member of the group; on one node, all of them are its own. A member moves positions only
+    /// of partitions that are its own and whose position was asked for since they are; any other
+    /// append is [`Error::Aborted`].
     fn assigned(&self, group: &'static str, topics: &'static [Topic]) -> Result<Assigned, Error> {
         let _ = group;
         let partitions = topics.first().map_or(0, |topic| self.partitions(*topic));

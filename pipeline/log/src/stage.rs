@@ -8,11 +8,15 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use rollcall_model::Topic;
 use tokio::sync::watch;
+use tracing::warn;
 
 use crate::{Append, Error, Log, NewRecord, Position, ReadLimit, Stored, on_assigned};
 
 /// How long results wait before they are offered again to a log that takes no more appends.
 const BUSY_DELAY: Duration = Duration::from_millis(50);
+
+/// Pause before a log that did not answer is asked again.
+const UNREACHABLE_DELAY: Duration = Duration::from_millis(500);
 
 /// What a stage reads, and what it makes of it.
 pub trait Stage: Send + Sync {
@@ -73,7 +77,8 @@ pub enum StageError {
     },
 }
 
-/// Runs `stage` on every partition that is assigned to this process until `stop` shows true or its sender is gone, or the log fails.
+/// Runs `stage` on every partition that is assigned to this process until `stop` shows true or its
+/// sender is gone, or the log fails.
 ///
 /// Exactly once in the log: results and position are one append. On stop, work under way is dropped
 /// and an append under way is waited for.
@@ -116,11 +121,18 @@ struct Reader<'a> {
 impl Reader<'_> {
     async fn follow(self, mut stop: watch::Receiver<bool>) -> Result<(), StageError> {
         let mut appended = self.log.appended();
-        let mut next = self.first()?;
+        let mut next = None;
         while !*stop.borrow() {
             // Marked before reading: what is appended meanwhile wakes the wait below.
             appended.borrow_and_update();
-            let records = self.read(&mut next)?;
+            let (from, records) = match self.read(next) {
+                Err(StageError::Read { source, .. }) if source.may_pass() => {
+                    self.wait(&source, &mut stop).await;
+                    continue;
+                }
+                other => other?,
+            };
+            next = Some(from);
             let Some(last) = records.last() else {
                 tokio::select! {
                     () = stopped(&mut stop) => break,
@@ -135,8 +147,8 @@ impl Reader<'_> {
                 made = self.stage.work(self.partition, &records) => made,
             };
             match self.write(made, after, &mut stop).await? {
-                Written::Yes => next = after,
-                Written::Aborted => next = self.first()?,
+                Written::Yes => next = Some(after),
+                Written::Aborted => next = None,
                 Written::Stopped => break,
             }
         }
@@ -193,18 +205,31 @@ impl Reader<'_> {
         first.map_err(|source| self.unreadable(source))
     }
 
-    /// The next records; goes on behind those that retention took.
-    fn read(&self, next: &mut u64) -> Result<Vec<Stored>, StageError> {
+    /// The next records and where they were looked for: from `next` on, or where the group left
+    /// off, and behind those that retention took.
+    fn read(&self, next: Option<u64>) -> Result<(u64, Vec<Stored>), StageError> {
         let (topic, limit) = (self.stage.topics()[0], self.stage.limit());
-        let read = match self.log.read(topic, self.partition, *next, limit) {
+        let mut next = match next {
+            Some(next) => next,
+            None => self.first()?,
+        };
+        let read = match self.log.read(topic, self.partition, next, limit) {
             Err(Error::OutOfRange { from, start, .. }) => {
                 self.stage.skipped(self.partition, from, start);
-                *next = start;
+                next = start;
                 self.log.read(topic, self.partition, start, limit)
             }
             other => other,
         };
-        read.map_err(|source| self.unreadable(source))
+        let records = read.map_err(|source| self.unreadable(source))?;
+        Ok((next, records))
+    }
+
+    /// Waits before a log that did not answer is asked again.
+    async fn wait(&self, error: &Error, stop: &mut watch::Receiver<bool>) {
+        let (group, partition) = (self.stage.group(), self.partition);
+        unreachable(group, partition, error);
+        let _ = tokio::time::timeout(UNREACHABLE_DELAY, stopped(stop)).await;
     }
 
     fn unreadable(&self, source: Error) -> StageError {
@@ -220,4 +245,12 @@ impl Reader<'_> {
 /// Done once `stop` shows true or nobody is left to say so.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|is_stopping| *is_stopping).await;
+}
+
+fn unreachable(group: &str, partition: u32, error: &Error) {
+    let error: &dyn std::error::Error = error;
+    warn!(
+        group,
+        partition, error, "The log does not answer; once more."
+    );
 }

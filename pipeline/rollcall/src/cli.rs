@@ -61,10 +61,12 @@ pub(crate) enum Command {
     )]
     Send(Send),
     /// Fold a stopped node's life again from its inputs and schedule: for proof, for new tables
-    #[command(after_help = "Example: rollcall rebuild --data-dir D --verify\n\
-Example: rollcall rebuild --config rollcall.toml --verify\n\
+    #[command(
+        after_help = "Examples: rollcall rebuild --data-dir D --verify\n          \
+rollcall rebuild --config F --verify, with every processor on that Kafka stopped\n\
 Prints `equal`, or the first difference of each partition: batch, topic or table, key. \
-Exit code 0 when equal, else 1. Records and tables stay as they are.")]
+Exit code 0 when equal, else 1. Records and tables stay as they are."
+    )]
     Rebuild(Rebuild),
     /// Make the topics on Kafka, or see how they differ from what they should be
     #[command(subcommand)]
@@ -150,12 +152,13 @@ pub(crate) struct Run {
 
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("purpose").args(["verify", "into"]).required(true).multiple(true)))]
+#[command(group(ArgGroup::new("source").args(["data_dir", "config"]).required(true)))]
 pub(crate) struct Rebuild {
     /// Data folder of the stopped node
-    #[arg(long, value_name = "DIR", required_unless_present = "config")]
+    #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Configuration that names the Kafka of stopped processors, instead of --data-dir
-    #[arg(long, value_name = "FILE", conflicts_with = "data_dir")]
+    /// Configuration that names the Kafka, instead of --data-dir; no processor may run there
+    #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Compare every batch, then every changelog and derived record, then the live tables
     #[arg(long)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
-use rollcall_api::{Comparisons, Health};
-use rollcall_log::{Clock, Log, on_assigned};
+use rollcall_api::{Check, Comparisons, Condition, Health};
+use rollcall_log::{Assigned, Clock, Log, on_assigned};
 use rollcall_model::{Policy, Topic};
 use rollcall_rocks::{PartitionTables, RocksStore};
 use rollcall_runtime::self_check::Report;
@@ -58,17 +58,32 @@ impl Processors {
         Ok(first)
     }
 
-    /// Runs a processor for each partition that is assigned, until `stop` shows true.
-    pub(crate) async fn run(self, first: First, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-        let assigned = self.log.assigned(GROUP, &Topic::INPUTS)?;
-        on_assigned(assigned, stop, |partition, stop| {
+    /// Runs a processor for each partition that is assigned, until `stop` shows true. `check` is
+    /// ready once it is known which those are.
+    pub(crate) async fn run(
+        self,
+        first: First,
+        check: Check,
+        stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
+        let joined = self.log.assigned(GROUP, &Topic::INPUTS)?;
+        let (known, assigned) = watch::channel(joined.borrow().clone());
+        if !first.lock().is_empty() {
+            check.ready();
+        }
+        let health = self.health.clone();
+        let announced = announce(health, joined, known, check);
+        let work = on_assigned(assigned, stop, |partition, stop| {
             let this = self.clone();
             let ready = first.lock().remove(&partition);
             // Folds of different partitions do not wait for each other.
             let work = tokio::spawn(async move { this.partition(partition, ready, stop).await });
             async { work.await.context("a processor was broken off")? }
-        })
-        .await
+        });
+        tokio::select! {
+            ended = work => ended,
+            never = announced => match never {},
+        }
     }
 
     async fn partition(
@@ -84,30 +99,44 @@ impl Processors {
                     self.health.register(&name(partition));
                     let this = self.clone();
                     let restored = tokio::task::spawn_blocking(move || this.open(partition));
-                    restored.await.context("a restore was broken off")??
+                    match restored.await.context("a restore was broken off")? {
+                        Ok(processor) => processor,
+                        Err(error) => {
+                            self.again(partition, error, &mut stop).await?;
+                            continue;
+                        }
+                    }
                 }
             };
             match processor.run(stop.clone()).await {
                 Ok(()) => break,
-                Err(error) if is_aborted(&error) => {
-                    warn!(
-                        partition,
-                        error = chain(&error),
-                        "Looking again where it stands."
-                    );
-                    let stopped = stop.wait_for(|stop| *stop);
-                    let _ = tokio::time::timeout(AGAIN_AFTER, stopped).await;
-                }
-                Err(error) => {
-                    self.health
-                        .register(&name(partition))
-                        .failed(error.to_string());
-                    return Err(error.into());
-                }
+                Err(error) => self.again(partition, error.into(), &mut stop).await?,
             }
         }
         self.health.forget(&name(partition));
         info!(partition, "Partition given back.");
+        Ok(())
+    }
+
+    /// Waits before the partition is restored again. Errors: `error`, when that would not help.
+    async fn again(
+        &self,
+        partition: u32,
+        error: anyhow::Error,
+        stop: &mut watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
+        let check = self.health.register(&name(partition));
+        if !may_pass(&error) {
+            check.failed(error.to_string());
+            return Err(error);
+        }
+        warn!(
+            partition,
+            error = format!("{error:#}"),
+            "Looking again where it stands."
+        );
+        let stopped = stop.wait_for(|stop| *stop);
+        let _ = tokio::time::timeout(AGAIN_AFTER, stopped).await;
         Ok(())
     }
 
@@ -132,21 +161,40 @@ impl Processors {
     }
 }
 
-/// Whether the log took nothing of the last batch because somebody else may have gone on.
-fn is_aborted(error: &Error) -> bool {
-    let aborted =
-        |source: &rollcall_log::Error| matches!(source, rollcall_log::Error::Aborted { .. });
-    matches!(error, Error::Log { source, .. } if aborted(source))
+/// Tells `known` what the group says, once its checks are there: whoever is asked in between is
+/// not ready.
+async fn announce(
+    health: Health,
+    mut joined: Assigned,
+    known: watch::Sender<BTreeSet<u32>>,
+    check: Check,
+) -> std::convert::Infallible {
+    // What was known at the start has its checks.
+    while joined.changed().await.is_ok() {
+        let mine = joined.borrow_and_update().clone();
+        let there = health.conditions();
+        for partition in &mine {
+            let condition = there.get(&name(*partition));
+            if condition != Some(&Condition::Ready) {
+                health.register(&name(*partition));
+            }
+        }
+        known.send_replace(mine);
+        check.ready();
+    }
+    // Nobody is left to change it.
+    std::future::pending().await
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    text
+/// Whether the log took nothing of the last batch because somebody else may have gone on, or its
+/// brokers do not answer: all that helps is to look again.
+fn may_pass(error: &anyhow::Error) -> bool {
+    let is_aborted =
+        |source: &rollcall_log::Error| matches!(source, rollcall_log::Error::Aborted { .. });
+    let Some(Error::Log { source, .. }) = error.downcast_ref() else {
+        return false;
+    };
+    is_aborted(source) || source.may_pass()
 }
 
 fn name(partition: u32) -> String {

@@ -128,11 +128,12 @@ impl NodeLog {
         self.log().partitions(Topic::Status)
     }
 
-    /// Done when the log on this disk writes nothing any more. Brokers come back.
-    pub(crate) fn stopped(&self) -> Option<BoxFuture<'static, Error>> {
+    /// Done when the log on this disk writes nothing any more, or when another process has taken
+    /// this one's place. Brokers come back.
+    pub(crate) fn stopped(&self) -> BoxFuture<'static, Error> {
         match self {
-            Self::Embedded(log) => Some(log.stopped()),
-            Self::Kafka(_) => None,
+            Self::Embedded(log) => log.stopped(),
+            Self::Kafka(log) => log.replaced(),
         }
     }
 

@@ -86,11 +86,15 @@ impl System {
         };
         let http_addr = http.as_ref().map(TcpListener::local_addr).transpose()?;
         let ops_addr = ops.local_addr()?;
+        // Before anybody can ask: no partition may be restored yet, or be this process's.
+        let check = plan
+            .has(Part::Process)
+            .then(|| wiring.health.register("processors"));
         let (servers, replica) = wiring.serve(config, prometheus, http, ops);
         let mut processors = None;
         let mut self_check = None;
-        if plan.has(Part::Process) {
-            processors = Some(wiring.process(config, &store).await?);
+        if let Some(check) = check {
+            processors = Some(wiring.process(config, &store, check).await?);
             // On Kafka partitions come and go, and it would read those that went.
             let settings = config.self_check.settings();
             let settings = settings.filter(|_| config.log.kind == LogKind::Embedded);
@@ -102,8 +106,7 @@ impl System {
         let (edge, sender) = wiring.reach(config, &folders, plan).await?;
         // Last, so that a start waits for nothing of it.
         let self_check = self_check.map(|check| wiring.check(check));
-        let mut guards = Vec::new();
-        guards.extend(log.stopped().map(|stopped| wiring.guard("log", stopped)));
+        let mut guards = vec![wiring.guard("log", log.stopped())];
         guards.extend(
             edge.stopped()
                 .map(|stopped| wiring.guard("retained", stopped)),
@@ -223,7 +226,12 @@ impl Wiring {
     }
 
     /// The processors of the partitions that are this process's.
-    async fn process(&self, config: &Config, store: &Arc<RocksStore>) -> anyhow::Result<Role> {
+    async fn process(
+        &self,
+        config: &Config,
+        store: &Arc<RocksStore>,
+        check: Check,
+    ) -> anyhow::Result<Role> {
         let processors = Processors {
             log: self.log.clone(),
             clock: self.clock.clone(),
@@ -239,7 +247,7 @@ impl Wiring {
         };
         let first = processors.restore(&own).await?;
         Ok(Role::spawn("processors", &self.ended, move |stop| {
-            processors.run(first, stop)
+            processors.run(first, check, stop)
         }))
     }
 

@@ -139,12 +139,12 @@ pub fn rebuild(
     Ok(rebuilding.finish(verdict))
 }
 
-/// How many batches the partition has had: the length of a progress bar.
+/// The number of the newest batch, 0 without one: the length of a progress bar, and whether
+/// somebody has gone on meanwhile.
 ///
 /// Errors: the log cannot be read.
 pub fn batches(log: &dyn Log, partition: u32) -> Result<u64, Error> {
-    let newest = newest_batch(log, partition)?;
-    Ok(newest.map_or(0, |batch| batch.number))
+    Ok(newest_batch(log, partition)?.map_or(0, |newest| newest.number))
 }
 
 /// Why the work on a partition ends early.

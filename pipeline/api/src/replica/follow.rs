@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rollcall_log::{Error as LogError, Log, ReadLimit, Stored};
 use rollcall_model::Topic;
@@ -19,6 +20,9 @@ const READ_LIMIT: ReadLimit = ReadLimit {
     records: 512,
     bytes: 1024 * 1024,
 };
+
+/// Pause before a log that did not answer is asked again.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// Keeps a [`Replica`] up to date while it runs.
 pub struct Follower {
@@ -61,8 +65,16 @@ impl Follower {
         while !*stop.borrow() {
             // Marked before reading: what is appended meanwhile wakes the wait below.
             appended.borrow_and_update();
-            if self.round(&mut cursors).await? {
-                continue;
+            match self.round(&mut cursors).await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                // The replica stays as it is meanwhile.
+                Err(error) if is_unreachable(&error) => {
+                    metrics::unreachable(&error);
+                    let _ = tokio::time::timeout(AGAIN_AFTER, stopped(&mut stop)).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
             }
             tokio::select! {
                 () = stopped(&mut stop) => break,
@@ -123,6 +135,9 @@ impl Follower {
             .map_err(|source| failed(cursor.table, partition, source))?
             .end;
         if cursor.next >= cursor.end {
+            // Or nobody would tell that more has come.
+            let followed = self.log.follow(topic, partition, cursor.next);
+            followed.map_err(|source| failed(cursor.table, partition, source))?;
             return Ok(Step::AtEnd);
         }
         let records = match self.log.read(topic, partition, cursor.next, READ_LIMIT) {
@@ -182,6 +197,11 @@ impl Follower {
             shared.rounds.send_modify(|rounds| *rounds += 1);
         }
     }
+}
+
+/// Whether the log may answer later.
+fn is_unreachable(error: &Error) -> bool {
+    matches!(error, Error::Read { source, .. } if source.may_pass())
 }
 
 fn failed(table: Table, partition: u32, source: LogError) -> Error {

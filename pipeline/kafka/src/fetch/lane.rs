@@ -1,10 +1,14 @@
 //! A lane: one consumer, the thread that serves it, and a stream of records per partition.
 //!
-//! Streams are moved by the lane's own thread only, so that what was fetched for another place is
-//! never taken for what is wanted.
+//! A stream takes nothing before the lane's own thread has begun to fetch it, so that what was
+//! fetched for another place is never taken for what is wanted.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
@@ -35,13 +39,27 @@ pub(crate) type Place = (Topic, u32);
 struct Stream {
     /// Where its reader stands: everything before it was taken, or is not wanted.
     next: u64,
+    /// Which stream of its lane it is, so that a new one is not taken for an old one.
+    number: u64,
     unread: VecDeque<Stored>,
     bytes: usize,
     /// Everything before this offset has been fetched.
     reached: u64,
+    /// Whether the lane's thread has begun to fetch it. What comes before is of another place, at
+    /// which the partition was fetched before.
+    is_open: bool,
     is_paused: bool,
     failure: Option<String>,
     read_at: Instant,
+}
+
+/// A stream that came to its end: where it stood, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Broken {
+    /// The first offset that it did not get.
+    pub(crate) next: u64,
+    /// What librdkafka said.
+    pub(crate) why: String,
 }
 
 /// What the lane's thread and its readers share.
@@ -53,8 +71,8 @@ struct Shared {
 }
 
 enum Command {
-    /// Read this partition from this offset on.
-    Open(Place, u64),
+    /// Read this partition from this offset on, for the stream of that number.
+    Open(Place, u64, u64),
     /// Its reader has taken most of it.
     Resume(Place),
 }
@@ -63,6 +81,8 @@ enum Command {
 pub(crate) struct Lane {
     shared: Arc<Shared>,
     commands: Mutex<Sender<Command>>,
+    /// Streams that were begun.
+    opened: AtomicU64,
 }
 
 impl Lane {
@@ -89,6 +109,7 @@ impl Lane {
         Ok(Self {
             shared,
             commands: Mutex::new(sender),
+            opened: AtomicU64::new(0),
         })
     }
 
@@ -101,7 +122,25 @@ impl Lane {
     /// Whether the lane's stream of `place` goes on at `from`.
     pub(crate) fn stands_at(&self, place: Place, from: u64) -> bool {
         let streams = self.shared.streams.lock();
-        streams.get(&place).is_some_and(|stream| stream.is_at(from))
+        let stream = streams.get(&place);
+        stream.is_some_and(|stream| stream.failure.is_none() && stream.is_at(from))
+    }
+
+    /// Why the lane's stream of `place` has ended, if it has.
+    pub(crate) fn broken(&self, place: Place) -> Option<Broken> {
+        let streams = self.shared.streams.lock();
+        streams.get(&place)?.broken()
+    }
+
+    /// Forgets a stream that has ended; whoever asks again begins anew.
+    pub(crate) fn forget(&self, place: Place) {
+        let mut streams = self.shared.streams.lock();
+        if streams
+            .get(&place)
+            .is_some_and(|stream| stream.failure.is_some())
+        {
+            streams.remove(&place);
+        }
     }
 
     /// Takes what is next at `from` without waiting; `None` when the lane's stream stands elsewhere,
@@ -149,8 +188,10 @@ impl Lane {
 
     /// Begins to fetch `place` from `from` on, whatever its stream held before.
     pub(crate) fn open(&self, place: Place, from: u64) {
-        self.shared.streams.lock().insert(place, Stream::at(from));
-        self.tell(Command::Open(place, from));
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        let stream = Stream::at(from, number);
+        self.shared.streams.lock().insert(place, stream);
+        self.tell(Command::Open(place, from, number));
     }
 
     fn tell(&self, command: Command) {
@@ -163,27 +204,32 @@ impl Lane {
     /// Takes what is next, waiting until there is a record; none when everything before `end` was
     /// seen and none came.
     ///
-    /// `None` when neither came by `deadline`. Errors: what librdkafka says of the partition.
+    /// `None` when neither came by `deadline`, or when somebody else took the lane. Errors: what
+    /// librdkafka says of the partition.
     pub(crate) fn take(
         &self,
         place: Place,
+        from: u64,
         limit: ReadLimit,
         end: u64,
         deadline: Instant,
-    ) -> Result<Option<Vec<Stored>>, String> {
+    ) -> Result<Option<Vec<Stored>>, Broken> {
         let mut streams = self.shared.streams.lock();
         loop {
             let Some(stream) = streams.get_mut(&place) else {
                 return Ok(None);
             };
+            if !stream.is_at(from) {
+                return Ok(None);
+            }
             stream.read_at = Instant::now();
             if !stream.unread.is_empty() {
                 return Ok(Some(self.take_from(streams, place, limit)));
             }
-            if let Some(failure) = stream.failure.clone() {
+            if let Some(broken) = stream.broken() {
                 // Whoever asks again begins anew.
                 streams.remove(&place);
-                return Err(failure);
+                return Err(broken);
             }
             if stream.reached >= end {
                 return Ok(Some(Vec::new()));
@@ -201,12 +247,14 @@ impl Lane {
 }
 
 impl Stream {
-    fn at(from: u64) -> Self {
+    fn at(from: u64, number: u64) -> Self {
         Self {
             next: from,
+            number,
             unread: VecDeque::new(),
             bytes: 0,
             reached: from,
+            is_open: false,
             is_paused: false,
             failure: None,
             read_at: Instant::now(),
@@ -218,6 +266,13 @@ impl Stream {
     fn is_at(&self, from: u64) -> bool {
         let has_none_before = self.unread.front().is_none_or(|first| first.offset >= from);
         self.next <= from && from <= self.reached && has_none_before
+    }
+
+    fn broken(&self) -> Option<Broken> {
+        self.failure.clone().map(|why| Broken {
+            next: self.reached,
+            why,
+        })
     }
 
     fn take(&mut self, limit: ReadLimit) -> Vec<Stored> {
@@ -241,6 +296,7 @@ impl Stream {
     /// Takes what came; true when there is more to read.
     fn arrive(&mut self, arrived: Arrived) -> bool {
         match arrived {
+            _ if !self.is_open => false,
             // Repeated after an assignment (anchors, trap 12).
             Arrived::Record(record) if record.offset < self.reached => false,
             Arrived::Record(record) => {
@@ -263,6 +319,7 @@ impl Stream {
     }
 }
 
+/// What a record counts against limits: its key and its value.
 fn size(record: &Stored) -> usize {
     let part = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
     part(&record.key) + part(&record.value)
@@ -284,34 +341,37 @@ impl Server {
         loop {
             loop {
                 match self.commands.try_recv() {
-                    Ok(Command::Open(place, from)) => self.open(place, from),
+                    Ok(Command::Open(place, from, number)) => self.open(place, from, number),
                     Ok(Command::Resume(place)) => self.resume(place),
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return,
                 }
             }
             self.poll();
-            // Logs and errors come this way.
-            let _ = self.queue.consumer().poll(Duration::ZERO);
         }
     }
 
-    fn open(&mut self, place: Place, from: u64) {
+    fn open(&mut self, place: Place, from: u64, number: u64) {
         let (topic, partition) = self.on_broker(place);
         let mut list = TopicPartitionList::new();
-        let from = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
-        let added = list.add_partition_offset(&topic, partition, from);
+        let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
+        let added = list.add_partition_offset(&topic, partition, offset);
         let consumer = self.queue.consumer();
-        let unassigned = match self.open.insert(place) {
-            true => Ok(()),
-            false => consumer.incremental_unassign(&list),
-        };
-        let assigned = added
-            .and(unassigned)
-            .and_then(|()| consumer.incremental_assign(&list));
-        match assigned {
-            Ok(()) => self.queue.lead(&topic, partition),
-            Err(error) => self.fail(place, &error),
+        if self.open.remove(&place)
+            && let Err(error) = consumer.incremental_unassign(&list)
+        {
+            warn!(topic, partition, %error, "A partition cannot be given back.");
+        }
+        let assigned = added.and_then(|()| consumer.incremental_assign(&list));
+        if let Err(error) = assigned {
+            return self.fail(place, &error);
+        }
+        self.open.insert(place);
+        // Another reader may want another place by now; its command is on its way.
+        let mut streams = self.shared.streams.lock();
+        let stream = streams.get_mut(&place);
+        if let Some(stream) = stream.filter(|stream| stream.number == number) {
+            stream.is_open = true;
         }
     }
 

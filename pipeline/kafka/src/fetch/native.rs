@@ -5,7 +5,7 @@
 //! The only unsafe code of rollcall (docs/decisions/0009).
 #![expect(unsafe_code, reason = "calls into librdkafka")]
 
-use std::ffi::{CStr, CString, c_void};
+use std::ffi::{CStr, c_void};
 use std::ptr::{NonNull, null, null_mut};
 use std::slice;
 use std::time::Duration;
@@ -31,7 +31,10 @@ pub(crate) enum Arrived {
     Failed(RDKafkaRespErr),
 }
 
-/// A queue of one consumer, to which its partitions are led one by one.
+/// The queue of one consumer: what comes for all its partitions.
+///
+/// librdkafka leads each partition there by itself whenever it is assigned; a queue of our own
+/// would have to be set again after each assignment, at a moment that nobody tells.
 pub(crate) struct Queue<C: ConsumerContext + 'static> {
     queue: NonNull<native::rd_kafka_queue_t>,
     messages: Vec<*mut native::rd_kafka_message_t>,
@@ -43,10 +46,10 @@ pub(crate) struct Queue<C: ConsumerContext + 'static> {
 unsafe impl<C: ConsumerContext> Send for Queue<C> {}
 
 impl<C: ConsumerContext> Queue<C> {
-    /// A queue of `consumer`.
+    /// The queue of `consumer`.
     pub(crate) fn new(consumer: BaseConsumer<C>) -> Option<Self> {
         // SAFETY: the pointer is the consumer's own, and alive as long as it is.
-        let queue = unsafe { native::rd_kafka_queue_new(consumer.client().native_ptr()) };
+        let queue = unsafe { native::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
         Some(Self {
             queue: NonNull::new(queue)?,
             messages: vec![null_mut(); BATCH],
@@ -57,22 +60,6 @@ impl<C: ConsumerContext> Queue<C> {
     /// The consumer.
     pub(crate) fn consumer(&self) -> &BaseConsumer<C> {
         &self.consumer
-    }
-
-    /// Leads what comes for a partition that is assigned to this queue. An assignment undoes it.
-    pub(crate) fn lead(&self, topic: &str, partition: i32) {
-        let Ok(topic) = CString::new(topic) else {
-            return;
-        };
-        let client = self.consumer.client().native_ptr();
-        // SAFETY: both queues are of this live client; the partition's handle is given back.
-        unsafe {
-            let of = native::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition);
-            if !of.is_null() {
-                native::rd_kafka_queue_forward(of, self.queue.as_ptr());
-                native::rd_kafka_queue_destroy(of);
-            }
-        }
     }
 
     /// Waits for something to come, then gives all that is there, at most [`BATCH`].

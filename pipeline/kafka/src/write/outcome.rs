@@ -7,6 +7,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use rollcall_log::Error;
+use rollcall_model::Topic;
 
 use super::Job;
 use crate::broker::{Broker, Context};
@@ -14,33 +15,52 @@ use crate::broker::{Broker, Context};
 /// How long the log may take to show a transaction that is settled.
 const WITHIN: Duration = Duration::from_secs(30);
 
+/// Pause between two looks at it.
+const POLL: Duration = Duration::from_millis(10);
+
 /// Whether the transaction of `jobs` was committed; it must be settled. `reported` has the offsets
 /// that its records got.
 ///
-/// Looks for its first record as a reader of what is committed: a commit shows all or nothing. A
+/// Looks for one of its records as a reader of what is committed: a commit shows all or nothing. A
 /// transaction without records is taken as aborted, since a position may be committed twice.
+///
+/// `None` when no offset is known to look at. Errors: when nobody answers.
 pub(super) fn is_committed(
     broker: &Broker,
     jobs: &[Job],
     reported: &[Option<u64>],
-) -> Result<bool, Error> {
-    let places = jobs.iter().flat_map(|job| {
+) -> Result<Option<bool>, Error> {
+    let mut places = jobs.iter().flat_map(|job| {
         let records = job.append.records.iter().map(|record| record.topic);
-        records.zip(&job.partitions)
+        records.zip(job.partitions.iter().copied())
     });
-    // Without its offsets, not all of it was written, and nothing of it was committed.
-    if reported.is_empty() || reported.iter().any(Option::is_none) {
-        return Ok(false);
-    }
-    let Some(((topic, partition), offset)) = places.zip(reported.iter().flatten()).next() else {
-        return Ok(false);
+    let found = places.clone().zip(reported);
+    let mut found = found.filter_map(|(place, offset)| Some((place, (*offset)?)));
+    let Some(((topic, partition), offset)) = found.next() else {
+        // A record that was sent twice may be reported without its offset.
+        return Ok(places.next().is_none().then_some(false));
     };
+    settled(broker, topic, partition, offset)?;
     let consumer = broker.consumer()?;
     let name = broker.names.topic(topic);
-    let first = first_from(&consumer, name, *partition, *offset);
+    let first = first_from(&consumer, name, partition, offset);
     first
-        .map(|first| first == Some(*offset))
+        .map(|first| Some(first == Some(offset)))
         .map_err(|source| broker.failed("look for its transaction in", source))
+}
+
+/// Waits until readers of what is committed get past `offset`: somebody else's transaction may
+/// still be open before it.
+fn settled(broker: &Broker, topic: Topic, partition: u32, offset: u64) -> Result<(), Error> {
+    let deadline = Instant::now() + WITHIN;
+    while broker.offsets(topic, partition)?.end <= offset {
+        if Instant::now() >= deadline {
+            let why = "another transaction has been open for too long";
+            return Err(broker.failed("look for its transaction in", why));
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(())
 }
 
 /// The offset of the first committed record from `offset` on; `None` at the end.

@@ -1,7 +1,7 @@
 //! Records that stand for themselves: an idempotent producer, no transaction.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use futures::channel::oneshot;
 use parking_lot::Mutex;
@@ -11,13 +11,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
 use rollcall_log::Error;
+use tracing::warn;
 
 use super::Job;
 use super::producer::to_send;
 use crate::broker::{Broker, Context};
-
-/// How long the end waits for records on their way.
-const DRAIN: Duration = Duration::from_secs(10);
 
 /// A record on its way.
 struct Sent {
@@ -62,11 +60,8 @@ pub(super) struct Plain {
 
 impl Plain {
     pub(super) fn start(broker: &Arc<Broker>) -> Result<Self, Error> {
-        let config = broker.settings.producer();
-        let producer = ThreadedProducer::from_config_and_context(&config, Reports)
-            .map_err(|source| broker.failed("open", source))?;
         Ok(Self {
-            producer: Mutex::new(Some(producer)),
+            producer: Mutex::new(Some(make(broker)?)),
             broker: broker.clone(),
             bootstrap: broker.settings.bootstrap.as_str().into(),
         })
@@ -84,11 +79,12 @@ impl Plain {
             let _ = done.send(Ok(Vec::new()));
             return;
         };
-        let producer = self.producer.lock();
-        let Some(producer) = producer.as_ref() else {
+        let mut producer = self.producer.lock();
+        let Some(producer) = producer.as_mut() else {
             let _ = done.send(Err(Error::Closed));
             return;
         };
+        self.renew(producer);
         let topic = self.broker.names.topic(record.topic);
         let sent = Box::new(Sent {
             done,
@@ -107,15 +103,34 @@ impl Plain {
         }
     }
 
-    /// Waits for what is on its way, then ends.
-    pub(super) fn close(&self) {
-        let producer = self.producer.lock().take();
-        if let Some(producer) = producer
-            && let Err(error) = producer.flush(DRAIN)
-        {
-            tracing::warn!(%error, "Records were still on their way to Kafka at the end.");
+    /// Puts a new producer in place of one that can send nothing any more. What the old one had on
+    /// its way is told as it ends.
+    fn renew(&self, producer: &mut ThreadedProducer<Reports>) {
+        let Some((code, why)) = producer.client().fatal_error() else {
+            return;
+        };
+        warn!(%code, "A producer has failed for good: {why}; another takes its place.");
+        match make(&self.broker) {
+            Ok(new) => *producer = new,
+            Err(error) => warn!(%error, "There is no other producer yet."),
         }
     }
+
+    /// Waits for what is on its way until `end`.
+    pub(super) fn close(&self, end: Instant) {
+        let producer = self.producer.lock().take();
+        if let Some(producer) = producer
+            && let Err(error) = producer.flush(end.saturating_duration_since(Instant::now()))
+        {
+            warn!(%error, "Records were still on their way to Kafka at the end.");
+        }
+    }
+}
+
+fn make(broker: &Broker) -> Result<ThreadedProducer<Reports>, Error> {
+    let config = broker.settings.producer();
+    ThreadedProducer::from_config_and_context(&config, Reports)
+        .map_err(|source| broker.failed("open", source))
 }
 
 fn not_sent(bootstrap: &str, source: KafkaError) -> Error {

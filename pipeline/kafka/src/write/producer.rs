@@ -14,7 +14,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use rollcall_log::NewRecord;
 use tracing::debug;
 
-use super::Job;
+use super::{Ending, Job};
 use crate::broker::{Broker, Context};
 use crate::settings::TRANSACTION_MS;
 
@@ -31,7 +31,7 @@ const REPORTS: Duration = Duration::from_micros(200);
 /// Aborting serves reports in turns of so long (anchors, trap 2).
 const ABORT: Duration = Duration::from_millis(100);
 
-/// What became of a transaction that was not committed.
+/// What became of a transaction that was not committed, as far as we know.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// It was aborted; the same may be tried again.
@@ -39,6 +39,10 @@ pub(crate) enum Failure {
     /// It was aborted because somebody else may have gone on in our place: whoever made the batch
     /// has to look again.
     Lost(KafkaError),
+    /// It was aborted because the brokers do not take one of its records, now or later.
+    Refused(KafkaError),
+    /// Nobody was asked to commit it, and nobody will. The producer is of no use any more.
+    Dead(KafkaError),
     /// Nobody knows. The producer is of no use any more.
     Unknown(KafkaError),
 }
@@ -88,7 +92,8 @@ impl ProducerContext for Reports {
 pub(crate) struct Transactional {
     producer: BaseProducer<Reports>,
     broker: Arc<Broker>,
-    /// Whether a request of its last commit may still be on its way.
+    ending: Ending,
+    /// Whether a request of its last commit or abort may still be on its way.
     pub(crate) is_suspect: bool,
 }
 
@@ -97,6 +102,7 @@ impl Transactional {
     pub(crate) fn open(
         broker: Arc<Broker>,
         slot: u32,
+        ending: Ending,
         deadline: Instant,
     ) -> Result<Self, KafkaError> {
         let config = broker.settings.transactional(slot);
@@ -104,7 +110,7 @@ impl Transactional {
         loop {
             match producer.init_transactions(CALL) {
                 Ok(()) => break,
-                Err(error) if is_retriable(&error) && Instant::now() < deadline => {
+                Err(error) if is_retriable(&error) && Instant::now() < ending.or(deadline) => {
                     debug!(%error, slot, "The transaction coordinator does not answer yet.");
                     producer.poll(Duration::ZERO);
                 }
@@ -114,6 +120,7 @@ impl Transactional {
         Ok(Self {
             producer,
             broker,
+            ending,
             is_suspect: false,
         })
     }
@@ -135,14 +142,12 @@ impl Transactional {
     }
 
     fn attempt(&mut self, jobs: &[Job]) -> Result<(), Failure> {
-        self.producer
-            .begin_transaction()
-            .map_err(Failure::Unknown)?;
+        self.producer.begin_transaction().map_err(Failure::Dead)?;
         let filled = self.fill(jobs);
-        if let Err(error) = filled {
-            return Err(self.abort(error));
+        match filled {
+            Ok(()) => self.end(),
+            Err(error) => Err(self.abort(error, Failure::Dead)),
         }
-        self.end()
     }
 
     fn fill(&self, jobs: &[Job]) -> Result<(), KafkaError> {
@@ -155,6 +160,7 @@ impl Transactional {
         }
         // The next poll after the last report finds nothing in flight.
         while self.producer.in_flight_count() > 0 {
+            self.check_open()?;
             self.producer.poll(Duration::ZERO);
             if self.producer.in_flight_count() > 0 {
                 std::thread::sleep(REPORTS);
@@ -173,12 +179,21 @@ impl Transactional {
             match self.producer.send(message) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
+                    self.check_open()?;
                     self.producer.poll(Duration::ZERO);
                     std::thread::sleep(REPORTS);
                     message = again;
                 }
                 Err((error, _)) => return Err(error),
             }
+        }
+    }
+
+    /// Ends a wait when the log is being closed.
+    fn check_open(&self) -> Result<(), KafkaError> {
+        match self.ending.is_over() {
+            true => Err(KafkaError::Canceled),
+            false => Ok(()),
         }
     }
 
@@ -200,19 +215,20 @@ impl Transactional {
                 }
             }
             let own = positions().filter(|position| position.group == group);
-            let partitions = own.map(|position| position.partition).collect();
-            let fence = self.broker.fence(group, &partitions).unwrap_or_default();
+            let places = own.map(|position| (position.topic, position.partition));
+            let places = places.collect();
+            let fence = self.broker.fence(group, &places).unwrap_or_default();
             let Some(metadata) = fence else {
                 debug!(
                     group,
-                    ?partitions,
-                    "Partitions are another process's by now."
+                    ?places,
+                    "Partitions are another process's by now, or were."
                 );
                 return Err(KafkaError::ConsumerCommit(
                     RDKafkaErrorCode::IllegalGeneration,
                 ));
             };
-            retry(|| {
+            retry(&self.ending, || {
                 self.producer
                     .send_offsets_to_transaction(&list, &metadata, CALL)
             })?;
@@ -221,50 +237,71 @@ impl Transactional {
     }
 
     fn end(&mut self) -> Result<(), Failure> {
-        let before = self.reports().disconnects.load(Ordering::Relaxed);
-        let begun = Instant::now();
-        let ended = retry(|| self.producer.commit_transaction(CALL));
-        self.producer.poll(Duration::ZERO);
-        let after = self.reports().disconnects.load(Ordering::Relaxed);
-        self.is_suspect |= before != after || begun.elapsed() > COMMIT_SUSPECT;
+        let watch = self.watch();
+        let ended = retry(&self.ending, || self.producer.commit_transaction(CALL));
+        self.look_back(watch);
         match ended {
             Ok(()) => Ok(()),
-            Err(error) if requires_abort(&error) => Err(self.abort(error)),
+            Err(error) if requires_abort(&error) => Err(self.abort(error, Failure::Unknown)),
             Err(error) => Err(Failure::Unknown(error)),
         }
     }
 
-    /// Aborts, in short turns that serve reports, and says what may follow.
-    fn abort(&mut self, cause: KafkaError) -> Failure {
+    /// What is known before the end of a transaction is asked for.
+    fn watch(&self) -> (u64, Instant) {
+        let disconnects = self.reports().disconnects.load(Ordering::Relaxed);
+        (disconnects, Instant::now())
+    }
+
+    /// Whether what was asked for since then may still be on its way.
+    fn look_back(&mut self, (before, begun): (u64, Instant)) {
+        self.producer.poll(Duration::ZERO);
+        let after = self.reports().disconnects.load(Ordering::Relaxed);
+        self.is_suspect |= before != after || begun.elapsed() > COMMIT_SUSPECT;
+    }
+
+    /// Aborts, in short turns that serve reports, and says what may follow; what follows when that
+    /// fails is `or_else`.
+    fn abort(&mut self, cause: KafkaError, or_else: fn(KafkaError) -> Failure) -> Failure {
         if is_fatal(&cause) {
-            return Failure::Unknown(cause);
+            return or_else(cause);
         }
+        let watch = self.watch();
         let deadline = Instant::now() + Duration::from_millis(2 * TRANSACTION_MS);
         loop {
             match self.producer.abort_transaction(ABORT) {
                 Ok(()) => break,
-                Err(error) if is_retriable(&error) && Instant::now() < deadline => {
+                Err(error) if is_retriable(&error) && Instant::now() < self.ending.or(deadline) => {
                     self.producer.poll(Duration::ZERO);
                 }
-                Err(error) => return Failure::Unknown(error),
+                Err(error) => {
+                    debug!(%error, "A transaction cannot be aborted.");
+                    return or_else(cause);
+                }
             }
         }
-        if is_stale(&cause) {
-            return Failure::Lost(cause);
+        self.look_back(watch);
+        match cause.rdkafka_error_code() {
+            Some(code) if is_stale(code) => Failure::Lost(cause),
+            Some(code) if is_permanent(code) => Failure::Refused(cause),
+            _ => Failure::Again(cause),
         }
-        Failure::Again(cause)
     }
 }
 
 /// Makes a call again until it succeeds or fails for good: these calls are resumable, or may be
 /// repeated with the same arguments (anchors, section 2.5).
-fn retry(mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+fn retry(
+    ending: &Ending,
+    mut call: impl FnMut() -> Result<(), KafkaError>,
+) -> Result<(), KafkaError> {
     let deadline = Instant::now() + Duration::from_millis(3 * TRANSACTION_MS);
     loop {
         match call() {
             Err(error)
-                if is_retriable(&error) && !requires_abort(&error) && Instant::now() < deadline => {
-            }
+                if is_retriable(&error)
+                    && !requires_abort(&error)
+                    && Instant::now() < ending.or(deadline) => {}
             other => return other,
         }
     }
@@ -327,15 +364,29 @@ fn is_fatal(error: &KafkaError) -> bool {
     matches!(error, KafkaError::Transaction(error) if error.is_fatal())
 }
 
-/// Whether `error` says that the group has gone on without us.
-fn is_stale(error: &KafkaError) -> bool {
+/// Whether the group has gone on without us.
+fn is_stale(code: RDKafkaErrorCode) -> bool {
     matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::IllegalGeneration
-                | RDKafkaErrorCode::UnknownMemberId
-                | RDKafkaErrorCode::FencedInstanceId
-                | RDKafkaErrorCode::RebalanceInProgress
-        )
+        code,
+        RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::UnknownMemberId
+            | RDKafkaErrorCode::FencedInstanceId
+            | RDKafkaErrorCode::RebalanceInProgress
+    )
+}
+
+/// Whether the brokers will not take it later either, unless somebody sets them otherwise.
+fn is_permanent(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::MessageSizeTooLarge
+            | RDKafkaErrorCode::MessageBatchTooLarge
+            | RDKafkaErrorCode::InvalidRecord
+            | RDKafkaErrorCode::InvalidTimestamp
+            | RDKafkaErrorCode::PolicyViolation
+            | RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::GroupAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed
+            | RDKafkaErrorCode::TransactionalIdAuthorizationFailed
     )
 }

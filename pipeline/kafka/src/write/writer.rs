@@ -5,11 +5,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use rdkafka::error::KafkaError;
 use rollcall_log::Error;
 use tracing::{info, warn};
 
 use super::producer::{Failure, Offsets, Transactional, split};
-use super::{Job, outcome, size};
+use super::{Ending, Job, outcome, size};
 use crate::broker::Broker;
 use crate::settings::OPEN;
 
@@ -29,14 +30,16 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Takes the transactional id of `slot` and starts its thread.
-    pub(crate) fn start(broker: Arc<Broker>, slot: u32) -> Result<Self, Error> {
-        let producer = Transactional::open(broker.clone(), slot, Instant::now() + OPEN)
+    pub(crate) fn start(broker: Arc<Broker>, slot: u32, ending: Ending) -> Result<Self, Error> {
+        let deadline = Instant::now() + OPEN;
+        let producer = Transactional::open(broker.clone(), slot, ending.clone(), deadline)
             .map_err(|source| broker.failed("take its transactional id in", source))?;
         let (sender, jobs) = channel();
         let server = Server {
             producer: Some(producer),
             broker: broker.clone(),
             slot,
+            ending,
             jobs,
         };
         let thread = std::thread::Builder::new().name(format!("kafka-write-{slot}"));
@@ -73,6 +76,7 @@ struct Server {
     producer: Option<Transactional>,
     broker: Arc<Broker>,
     slot: u32,
+    ending: Ending,
     jobs: Receiver<Job>,
 }
 
@@ -80,8 +84,16 @@ impl Server {
     fn serve(mut self) {
         while let Ok(first) = self.jobs.recv() {
             let jobs = self.collect(first);
-            let written = self.write(&jobs);
-            answer(jobs, written);
+            match self.write(&jobs) {
+                // One of them is to blame; the others shall not suffer.
+                Err(Lost::Refused { .. }) if jobs.len() > 1 => {
+                    for job in jobs {
+                        let written = self.write(std::slice::from_ref(&job));
+                        answer(vec![job], written);
+                    }
+                }
+                written => answer(jobs, written),
+            }
         }
     }
 
@@ -107,69 +119,150 @@ impl Server {
         let mut pause = AGAIN_AFTER;
         loop {
             let producer = self.producer()?;
-            let (failure, reported) = match producer.commit(jobs) {
-                Ok(offsets) => {
-                    if producer.is_suspect {
-                        // A request on its way could end the next transaction: a new epoch
-                        // fences it (anchors, trap 1).
-                        self.producer = None;
-                    }
-                    return Ok(offsets);
-                }
+            let done = producer.commit(jobs);
+            if producer.is_suspect {
+                // A request on its way could end the next transaction: a new epoch fences it
+                // (anchors, trap 1).
+                self.producer = None;
+            }
+            let (failure, reported) = match done {
+                Ok(offsets) => return Ok(offsets),
                 Err(failed) => failed,
             };
             match failure {
+                Failure::Again(error) if self.ending.is_over() => return Err(self.lost(&error)),
                 Failure::Again(error) => {
                     warn!(%error, slot = self.slot, "A transaction was aborted; once more.");
                     std::thread::sleep(pause);
                     pause = (2 * pause).min(AGAIN_AFTER_MAX);
                 }
                 Failure::Lost(error) => return Err(self.lost(&error)),
+                Failure::Refused(error) => {
+                    let path = self.path();
+                    let why = chain(&error);
+                    return Err(Lost::Refused { path, why });
+                }
+                Failure::Dead(error) => {
+                    warn!(%error, slot = self.slot, "A transaction was broken off.");
+                    self.producer = None;
+                    return Err(self.lost(&error));
+                }
                 Failure::Unknown(error) => {
                     warn!(%error, slot = self.slot, "A transaction's end is not known.");
                     self.producer = None;
-                    // Taking the id again settles it.
-                    self.producer()?;
-                    let found = outcome::is_committed(&self.broker, jobs, &reported);
-                    if found.map_err(|error| self.lost(&error))? {
-                        return Ok(split(jobs, &reported));
-                    }
-                    return Err(self.lost(&error));
+                    return match self.settle(jobs, &reported) {
+                        Ok(Some(true)) => Ok(split(jobs, &reported)),
+                        Ok(Some(false)) => Err(self.lost(&error)),
+                        Ok(None) => Err(Lost::Unknown {
+                            path: self.path(),
+                            why: chain(&error),
+                        }),
+                        Err(unknown) => Err(Lost::Unknown {
+                            path: self.path(),
+                            why: format!("{}: {unknown}", chain(&error)),
+                        }),
+                    };
                 }
             }
         }
     }
 
-    fn lost(&self, error: &dyn std::error::Error) -> Lost {
-        let mut why = error.to_string();
-        let mut source = error.source();
-        while let Some(error) = source {
-            why += &format!(": {error}");
-            source = error.source();
+    /// Whether a transaction was committed whose end nobody told us; `None` when the log does not
+    /// show it. Taking the id again settles it; nothing else is written before that, however long
+    /// the brokers take.
+    fn settle(&mut self, jobs: &[Job], reported: &[Option<u64>]) -> Result<Option<bool>, String> {
+        loop {
+            let found = match self.take_id() {
+                Ok(_) => outcome::is_committed(&self.broker, jobs, reported)
+                    .map_err(|error| chain(&error)),
+                Err(error) => Err(chain(&error)),
+            };
+            match found {
+                Err(error) if !self.ending.is_over() => {
+                    warn!(%error, slot = self.slot, "The brokers do not tell what became of it.");
+                    std::thread::sleep(AGAIN_AFTER_MAX);
+                }
+                found => return found,
+            }
         }
-        let path = self.broker.settings.bootstrap.clone();
-        Lost { path, why }
+    }
+
+    fn path(&self) -> String {
+        self.broker.settings.bootstrap.clone()
+    }
+
+    fn lost(&self, error: &dyn std::error::Error) -> Lost {
+        let (path, why) = (self.path(), chain(error));
+        Lost::Aborted { path, why }
+    }
+
+    /// The producer, or a new one.
+    fn producer(&mut self) -> Result<&mut Transactional, Lost> {
+        let path = self.path();
+        self.take_id().map_err(|error| {
+            let why = chain(&error);
+            Lost::Aborted { path, why }
+        })
     }
 
     /// The producer, or a new one: whoever took the id meanwhile is fenced.
-    fn producer(&mut self) -> Result<&mut Transactional, Lost> {
+    fn take_id(&mut self) -> Result<&mut Transactional, KafkaError> {
         let producer = match self.producer.take() {
             Some(producer) => producer,
             None => {
                 info!(slot = self.slot, "Taking the transactional id again.");
-                let deadline = Instant::now() + OPEN;
-                Transactional::open(self.broker.clone(), self.slot, deadline)
-                    .map_err(|error| self.lost(&error))?
+                let (broker, ending) = (self.broker.clone(), self.ending.clone());
+                Transactional::open(broker, self.slot, ending, Instant::now() + OPEN)?
             }
         };
         Ok(self.producer.insert(producer))
     }
 }
 
-/// Why nothing of a transaction is in the log.
-struct Lost {
-    path: String,
-    why: String,
+/// What `error` says, and its sources.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut why = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        // rdkafka's errors say what their sources say.
+        if !why.ends_with(&more) {
+            why += &format!(": {more}");
+        }
+        source = error.source();
+    }
+    why
+}
+
+/// Why a transaction is not in the log, as far as we know.
+enum Lost {
+    /// Nothing of it is, and somebody else may have gone on.
+    Aborted { path: String, why: String },
+    /// Nothing of it is: the brokers do not take it.
+    Refused { path: String, why: String },
+    /// Nobody told us before the log was closed.
+    Unknown { path: String, why: String },
+}
+
+impl Lost {
+    fn error(&self) -> Error {
+        match self {
+            Self::Aborted { path, why } => Error::Aborted {
+                path: path.clone(),
+                source: why.clone().into(),
+            },
+            Self::Refused { path, why } => Error::Store {
+                action: "append to",
+                path: path.clone(),
+                source: why.clone().into(),
+            },
+            Self::Unknown { path, why } => Error::Store {
+                action: "learn what became of an append to",
+                path: path.clone(),
+                source: why.clone().into(),
+            },
+        }
+    }
 }
 
 /// Tells everybody what became of their append.
@@ -181,10 +274,9 @@ fn answer(jobs: Vec<Job>, written: Result<Offsets, Lost>) {
                 let _ = job.done.send(Ok(offsets));
             }
         }
-        Err(Lost { path, why }) => {
+        Err(lost) => {
             for job in jobs {
-                let (path, source) = (path.clone(), why.clone().into());
-                let _ = job.done.send(Err(Error::Aborted { path, source }));
+                let _ = job.done.send(Err(lost.error()));
             }
         }
     }

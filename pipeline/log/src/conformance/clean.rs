@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use rollcall_model::Topic;
 
-use super::append::position;
-use super::{Fixture, LAG_MS, RETENTION_MS, TOMBSTONES_MS, block_on, keyed, plain};
+use super::{Fixture, LAG_MS, RETENTION_MS, TOMBSTONES_MS, block_on, keyed, plain, position};
 use crate::{Append, Error, NewRecord, OffsetRange};
 
 pub(super) fn retention_moves_the_start(fixture: Fixture) {

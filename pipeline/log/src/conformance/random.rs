@@ -18,7 +18,7 @@ const STEPS: u64 = 300;
 ///
 /// # Panics
 /// When an answer is not that of the log in memory.
-pub fn check_random(seed: u64, mut open: impl FnMut(Setup) -> Box<dyn super::Subject>) {
+pub fn check_random(seed: u64, mut open: impl FnMut(Setup) -> Box<dyn super::OneNode>) {
     let setup = Setup {
         partitions: PARTITIONS,
         cleaning: Cleaning {

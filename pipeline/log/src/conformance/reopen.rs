@@ -5,44 +5,6 @@ use rollcall_model::Topic;
 use super::{BEGIN, Fixture, LAG_MS, Open, RETENTION_MS, TOMBSTONES_MS, keyed, plain};
 use crate::{Append, Error, OffsetRange, Position};
 
-pub(super) fn everything_is_still_there(fixture: Fixture, open: &mut Open<'_>) {
-    let position = Position {
-        group: "p".into(),
-        topic: Topic::Status,
-        partition: 2,
-        next: 42,
-    };
-    let records = vec![
-        keyed(Topic::Connections, "a", "1"),
-        plain(Topic::Events, 1, "e"),
-    ];
-    let offsets = fixture.try_append(Append {
-        records,
-        positions: vec![position],
-    });
-    assert_eq!(offsets.expect("the append is in order"), [0, 0]);
-    let before = (
-        fixture.all(Topic::Connections, 0),
-        fixture.all(Topic::Events, 1),
-    );
-    let fixture = fixture.reopen(open);
-    assert_eq!(
-        (
-            fixture.all(Topic::Connections, 0),
-            fixture.all(Topic::Events, 1)
-        ),
-        before
-    );
-    assert_eq!(fixture.position("p", Topic::Status, 2), Some(42));
-    assert_eq!(fixture.append([keyed(Topic::Connections, "a", "2")]), [1]);
-    let fixture = fixture.reopen(open);
-    assert_eq!(fixture.texts(Topic::Connections), ["0 a=1", "1 a=2"]);
-    assert_eq!(
-        fixture.range(Topic::Events, 0),
-        OffsetRange { start: 0, end: 0 }
-    );
-}
-
 pub(super) fn dates_never_go_back(fixture: Fixture, open: &mut Open<'_>) {
     fixture.append([plain(Topic::Status, 0, "a")]);
     fixture.wait(-10_000);

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use rollcall_model::Topic;
 
-use super::append::position;
-use super::{EVERYTHING, Fixture, block_on, plain};
+use super::{EVERYTHING, Fixture, block_on, plain, position};
 use crate::{Append, Log};
 
 /// Records of one append in one partition.

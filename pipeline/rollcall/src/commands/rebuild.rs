@@ -1,8 +1,6 @@
-//! `rollcall rebuild`: the life of stopped processors folded again, as proof of their tables and
-//! streams, and to make new tables (DESIGN.md section 5).
-//!
-//! On Kafka no folder holds the tables of all processors, so the rebuilt ones are compared with what
-//! the changelogs say: what any of them restores.
+//! `rollcall rebuild`: the life of a stopped node, or of a system on Kafka whose processors are
+//! stopped, folded again: as proof of its tables and streams, and to make new tables (DESIGN.md
+//! section 5).
 
 mod live;
 mod progress;
@@ -17,6 +15,7 @@ use rollcall_log::Log;
 use rollcall_model::Topic;
 use rollcall_rocks::RocksStore;
 use rollcall_runtime::rebuild::{self, Depth, Rebuilt, Verdict, compare_tables};
+use tempfile::TempDir;
 
 use self::live::Live;
 use self::progress::Progress;
@@ -32,40 +31,35 @@ pub(crate) fn run(args: &Rebuild) -> Outcome {
     if let Some(into) = &args.into {
         check_new(into)?;
     }
-    let log: Arc<dyn Log> = match (&args.data_dir, &args.config) {
-        (Some(folder), _) => Arc::new(stores::open_exclusively(folder)?),
-        (None, Some(file)) => stores::open_kafka(file)?,
-        (None, None) => return Err(Failure::Usage("give --data-dir or --config".to_owned())),
-    };
-    let log = log.as_ref();
-    let scratch = live::scratch(args.data_dir.as_deref())?;
+    let (log, scratch) = open(args)?;
     let temporary = scratch.path().join("rebuilt");
     let into = args.into.as_deref().unwrap_or(&temporary);
     let partitions = log.partitions(Topic::Schedule);
     let store = RocksStore::open(into, partitions, MEMORY_BYTES)
         .with_context(|| format!("cannot make tables in {}", into.display()))?;
     let live = match args.verify {
-        true => Some(Live::copy(
+        true => Some(Live::open(
             args.data_dir.as_deref(),
             scratch.path(),
             partitions,
         )?),
         false => None,
     };
+    let before = newest(log.as_ref(), partitions)?;
     let work = Work {
-        log,
+        log: log.as_ref(),
         store: &store,
         live: live.as_ref(),
-        progress: Progress::new(total(log, partitions)?),
+        progress: Progress::new(before.iter().sum()),
     };
-    let before = total(log, partitions)?;
-    let results = work.run(partitions)?;
-    if total(log, partitions)? != before {
-        return Err(Failure::Usage(
-            "processors have gone on meanwhile: stop them, then rebuild".to_owned(),
-        ));
-    }
+    let results = work.run(partitions);
     work.progress.finish();
+    if newest(log.as_ref(), partitions)? != before {
+        return Err(Failure::Failed(anyhow::anyhow!(
+            "batches were added meanwhile: stop every process with --role process, and try again"
+        )));
+    }
+    let results = results?;
     drop(live);
     store.close().context("cannot flush the rebuilt tables")?;
     report(args, &results)
@@ -83,12 +77,22 @@ fn check_new(into: &Path) -> Result<(), Failure> {
     }
 }
 
-fn total(log: &dyn Log, partitions: u32) -> anyhow::Result<u64> {
-    let mut total = 0;
-    for partition in 0..partitions {
-        total += rebuild::batches(log, partition)?;
+/// The log to be proven, and a folder for what goes when the command ends.
+fn open(args: &Rebuild) -> Result<(Arc<dyn Log>, TempDir), Failure> {
+    match (&args.data_dir, &args.config) {
+        (Some(folder), _) => {
+            let log = stores::open_exclusively(folder)?;
+            Ok((Arc::new(log), live::scratch(Some(folder))?))
+        }
+        (None, Some(file)) => Ok((stores::open_kafka(file)?, live::scratch(None)?)),
+        (None, None) => Err(Failure::Usage("give --data-dir or --config".to_owned())),
     }
-    Ok(total)
+}
+
+/// The newest batch of every partition.
+fn newest(log: &dyn Log, partitions: u32) -> anyhow::Result<Vec<u64>> {
+    let newest = (0..partitions).map(|partition| rebuild::batches(log, partition));
+    Ok(newest.collect::<Result<_, _>>()?)
 }
 
 /// What the threads of a rebuild share.

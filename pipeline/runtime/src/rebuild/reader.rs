@@ -74,6 +74,14 @@ impl<'a> Reader<'a> {
         self.peek()?;
         Ok(self.page.pop_front())
     }
+
+    /// The next record, if its offset is smaller than `to`.
+    pub(super) fn take_before(&mut self, to: u64) -> Result<Option<Stored>, Error> {
+        match self.peek()? {
+            Some(next) if next.offset < to => self.take(),
+            _ => Ok(None),
+        }
+    }
 }
 
 /// First offset kept and the next one to be written.

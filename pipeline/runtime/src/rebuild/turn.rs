@@ -1,7 +1,7 @@
 //! The schedule, record by record: is it whole, and does each batch come out as it says?
 
 use bytes::Bytes;
-use rollcall_log::{Log, Stored};
+use rollcall_log::{Log, OffsetRange, Stored};
 use rollcall_model::batch::{Batch, InputRange, TableDigest};
 use rollcall_model::{Policy, Topic};
 use rollcall_schemas::Record;
@@ -29,6 +29,9 @@ pub(super) struct Rebuilding<'a> {
     progress: Progress,
     /// Inputs of which a batch has read: only then is the next offset known.
     is_read: [bool; Topic::INPUTS.len()],
+    /// Where each input is read: kept from batch to batch, for a log on Kafka begins a fetch anew
+    /// for every reader.
+    readers: [Option<Reader<'a>>; Topic::INPUTS.len()],
     rules: Option<Rules>,
     done: Rebuilt,
 }
@@ -65,6 +68,7 @@ impl<'a> Rebuilding<'a> {
             witness,
             progress: Progress::default(),
             is_read: Default::default(),
+            readers: Default::default(),
             rules: None,
             done: Rebuilt {
                 partition,
@@ -179,7 +183,7 @@ impl<'a> Rebuilding<'a> {
     }
 
     /// The records that the batch read, by their recorded ranges.
-    fn inputs(&self, batch: &Batch) -> Result<Inputs, Stop> {
+    fn inputs(&mut self, batch: &Batch) -> Result<Inputs, Stop> {
         let mut inputs = Inputs {
             now: batch.now,
             timers_at: batch.timers_at,
@@ -189,11 +193,13 @@ impl<'a> Rebuilding<'a> {
         for (rank, topic) in Topic::INPUTS.into_iter().enumerate() {
             let mut ranges = batch.inputs.iter().filter(|range| range.topic == topic);
             let Some(range) = ranges.next() else { continue };
-            self.check_range(batch, range, rank)?;
-            let span = (range.from, range.to);
-            let mut reader = Reader::new(self.log, topic, self.partition, span);
+            let end = self.check_range(batch, range, rank)?;
+            let (log, partition) = (self.log, self.partition);
+            let new = || Reader::new(log, topic, partition, (range.from, end));
+            // What a batch has not read, none may read later: it would be checked above.
+            let reader = self.readers[rank].get_or_insert_with(new);
             let mut records = Vec::new();
-            while let Some(record) = reader.take()? {
+            while let Some(record) = reader.take_before(range.to)? {
                 records.push(record);
             }
             inputs.next[rank] = range.to;
@@ -204,7 +210,8 @@ impl<'a> Rebuilding<'a> {
         Ok(inputs)
     }
 
-    fn check_range(&self, batch: &Batch, range: &InputRange, rank: usize) -> Result<(), Stop> {
+    /// Gives the topic's end.
+    fn check_range(&self, batch: &Batch, range: &InputRange, rank: usize) -> Result<u64, Stop> {
         let &InputRange { topic, from, to } = range;
         let expected = self.progress.inputs[rank];
         if to <= from || (self.is_read[rank] && from != expected) {
@@ -221,7 +228,7 @@ impl<'a> Rebuilding<'a> {
             let gone = format!("{topic} before offset {}", kept.start);
             return Err(self.unprovable(batch.number, gone));
         }
-        Ok(())
+        Ok(kept.end)
     }
 
     fn fold(&self, batch: &Batch, inputs: &Inputs, tables: &dyn Tables) -> Result<Again, Stop> {
@@ -315,7 +322,7 @@ impl<'a> Rebuilding<'a> {
 
     /// What stands behind the last batch: positions, and records that no batch made.
     fn check_end(&mut self, tables: &mut dyn Tables) -> Result<(), Stop> {
-        let mut waiting = 0;
+        let mut waiting = 0u64;
         for (rank, topic) in Topic::INPUTS.into_iter().enumerate() {
             let position = self.log.position(GROUP, topic, self.partition);
             let position = position.map_err(|source| Error::Log {
@@ -332,11 +339,13 @@ impl<'a> Rebuilding<'a> {
                 let place = Place::Topic(Topic::Schedule);
                 return Err(self.differs(None, place, None, what));
             }
-            let end = offsets(self.log, topic, self.partition)?.end;
-            let from = position.unwrap_or(expected).min(end);
-            // The end of a transaction takes an offset, and nobody waits for it.
-            let mut rest = Reader::new(self.log, topic, self.partition, (from, end));
-            waiting += rest.peek()?.map_or(0, |first| end - first.offset);
+            let OffsetRange { start, end } = offsets(self.log, topic, self.partition)?;
+            let from = position.unwrap_or(expected).clamp(start, end);
+            // Not the distance: on Kafka the end of a transaction takes an offset too.
+            let mut behind = Reader::new(self.log, topic, self.partition, (from, end));
+            while behind.take()?.is_some() {
+                waiting += 1;
+            }
         }
         if waiting > 0 {
             self.done

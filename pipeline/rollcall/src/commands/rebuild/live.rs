@@ -1,4 +1,5 @@
-//! The live tables of stopped processors, on a copy: a proof changes nothing.
+//! The live tables of a stopped node, on a copy: a proof changes nothing. On Kafka there is no node
+//! whose tables they are: what the changelogs hold stands for them.
 
 use std::fs;
 use std::path::Path;
@@ -13,13 +14,13 @@ use super::MEMORY_BYTES;
 use crate::stores::Folders;
 
 /// A folder for everything that goes when the command ends: beside the data, so that files can be
-/// linked instead of copied; elsewhere when that cannot be written to.
+/// linked instead of copied; elsewhere when that cannot be written to, or there is none.
 pub(super) fn scratch(data_dir: Option<&Path>) -> anyhow::Result<TempDir> {
-    let beside = |folder| {
-        let mut beside = tempfile::Builder::new();
-        beside.prefix(".rebuild-").tempdir_in(folder).ok()
-    };
-    match data_dir.and_then(beside) {
+    let beside = data_dir.and_then(|data_dir| {
+        let mut made = tempfile::Builder::new();
+        made.prefix(".rebuild-").tempdir_in(data_dir).ok()
+    });
+    match beside {
         Some(made) => Ok(made),
         None => tempfile::Builder::new()
             .prefix("rollcall-")
@@ -35,21 +36,21 @@ pub(super) struct Live {
 
 impl Live {
     /// Links (or copies) the tables below `data_dir` into `scratch` and opens them there; without
-    /// a folder they are empty, and come from the changelogs.
-    pub(super) fn copy(
+    /// a folder, empty ones.
+    pub(super) fn open(
         data_dir: Option<&Path>,
         scratch: &Path,
         partitions: u32,
     ) -> anyhow::Result<Self> {
         let to = scratch.join("live");
         fs::create_dir(&to).with_context(|| format!("cannot make {}", to.display()))?;
-        let from = data_dir.map(|folder| Folders::of(folder).tables);
-        if let Some(from) = from.filter(|from| from.is_dir()) {
+        let from = data_dir.map_or(to.clone(), |data_dir| Folders::of(data_dir).tables);
+        if from.is_dir() && from != to {
             copy(&from, &to)
                 .with_context(|| format!("cannot copy the tables in {}", from.display()))?;
         }
         let store = RocksStore::open(&to, partitions, MEMORY_BYTES)
-            .with_context(|| format!("cannot open the tables in {}", to.display()))?;
+            .with_context(|| format!("cannot open the tables in {}", from.display()))?;
         Ok(Self { store })
     }
 

@@ -1,0 +1,68 @@
+//! kill -9 of processors on Kafka under load, again and again: is each input folded exactly once, in
+//! order, and does the whole life come out the same when it is folded again?
+//!
+//! `KILL_ROUNDS` says how often (8 by default; `tests/kill-9-kafka` runs 200), `KILL_SEED` which
+//! moments, `KILL_RATE` how many messages a second.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of it is a test; clippy knows `#[test]` functions only"
+)]
+
+use std::time::Duration;
+
+use rollcall_tests::kafka::Kafka;
+use rollcall_tests::kafka_load::Busy;
+
+/// A kill comes after this time at most, counted from the banner: some while partitions are
+/// assigned and restored, most under load.
+const ALIVE_MS_MAX: u64 = 4_000;
+
+fn number(variable: &str, otherwise: u64) -> u64 {
+    let text = std::env::var(variable).ok();
+    text.map_or(otherwise, |text| text.parse().unwrap())
+}
+
+/// splitmix64: the same moments for the same seed.
+fn draw(seed: u64, round: u64) -> u64 {
+    let mut z = seed.wrapping_add((round + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[test]
+fn each_input_is_folded_once_whenever_the_kills_come() {
+    let (rounds, seed) = (number("KILL_ROUNDS", 8), number("KILL_SEED", 1));
+    let rate = number("KILL_RATE", 400) as usize;
+    let busy = Busy::start(Kafka::shared(), "crash", rate).unwrap();
+    for round in 0..rounds {
+        let alive = Duration::from_millis(draw(seed, round) % ALIVE_MS_MAX);
+        let processor = busy.site.start("core", &["process"]).unwrap();
+        // The moment is drawn: nothing is waited for.
+        std::thread::sleep(alive);
+        let said = processor.tail();
+        processor.kill().unwrap();
+        let restored = said.matches("Partition restored").count();
+        let acknowledged = busy.acknowledged();
+        println!(
+            "round {round}: {acknowledged} acknowledged, killed after {alive:?}, {restored} restored"
+        );
+    }
+    let processor = busy.site.run("core", &["process"]).unwrap();
+    busy.prove(vec![processor]).unwrap();
+}
+
+#[test]
+fn a_lost_disk_costs_time_and_nothing_else() {
+    let busy = Busy::start(Kafka::shared(), "disk", 200).unwrap();
+    for _ in 0..2 {
+        let processor = busy.site.run("core", &["process"]).unwrap();
+        busy.wait_for_more(200).unwrap();
+        processor.kill().unwrap();
+        // Its id is on the same disk: it comes back as a stranger, and waits for the dead one.
+        std::fs::remove_dir_all(busy.site.data_dir("core")).unwrap();
+    }
+    let processor = busy.site.run("core", &["process"]).unwrap();
+    busy.prove(vec![processor]).unwrap();
+}
