@@ -212,6 +212,14 @@ impl Node {
     }
 }
 
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have ended; then there is nothing to do.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Records that wait to be folded.
 fn left(log: &KafkaLog) -> u64 {
     let places = Topic::INPUTS
