@@ -148,8 +148,13 @@ impl Settings {
             .set("socket.keepalive.enable", "true")
             .set("reconnect.backoff.ms", "20")
             .set("reconnect.backoff.max.ms", "1000")
+            // A request that nobody answers is made again on another connection, in time.
+            .set("socket.timeout.ms", TRANSACTION_MS.to_string())
             // The writer must hear of lost connections, which are told as information.
-            .set_log_level(RDKafkaLogLevel::Info);
+            .set_log_level(match self.properties.contains_key("debug") {
+                true => RDKafkaLogLevel::Debug,
+                false => RDKafkaLogLevel::Info,
+            });
         self.given(config)
     }
 

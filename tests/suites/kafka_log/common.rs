@@ -1,5 +1,5 @@
-//! What the suites of the log on Kafka share: logs of their own on one broker, records, and a second
-//! look at the topics with clients and tools that are not the log's.
+//! What the suites of the log on Kafka share: logs of their own on one broker, records, and a
+//! second look at the topics with clients and tools that are not the log's.
 
 #![allow(dead_code, reason = "each suite uses a part of it")]
 
