@@ -7,6 +7,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -19,6 +20,10 @@ enum Mode {
     Open,
     /// What clients say waits.
     Held,
+    /// What they say waits on connections made before that one.
+    HeldBefore(u64),
+    /// What they say waits on that connection and later ones.
+    HeldFrom(u64),
     /// Connections are closed as soon as they are made.
     Refusing,
     /// Every HTTP request gets this status and this body.
@@ -40,6 +45,10 @@ struct State {
     changed: Condvar,
     /// Both ends of every connection.
     streams: Mutex<Vec<TcpStream>>,
+    connections: AtomicU64,
+    held: AtomicU64,
+    /// What the next hold begins with.
+    trap: Mutex<Option<fn(&[u8]) -> bool>>,
 }
 
 impl Gate {
@@ -52,6 +61,9 @@ impl Gate {
             mode: Mutex::new(Mode::Open),
             changed: Condvar::new(),
             streams: Mutex::default(),
+            connections: AtomicU64::new(0),
+            held: AtomicU64::new(0),
+            trap: Mutex::default(),
         });
         let shared = Arc::clone(&state);
         thread::spawn(move || {
@@ -76,6 +88,31 @@ impl Gate {
         self.set(Mode::Held);
     }
 
+    /// Holds back everything from the first thing on that a client says and `is_meant` knows.
+    pub fn hold_at(&self, is_meant: fn(&[u8]) -> bool) {
+        *lock(&self.state.trap) = Some(is_meant);
+    }
+
+    /// How many connections were made so far: a mark between those and later ones.
+    pub fn connections(&self) -> u64 {
+        self.state.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many times something had to wait.
+    pub fn held(&self) -> u64 {
+        self.state.held.load(Ordering::SeqCst)
+    }
+
+    /// Holds back what clients say on connections made before `mark` only.
+    pub fn hold_before(&self, mark: u64) {
+        self.set(Mode::HeldBefore(mark));
+    }
+
+    /// Holds back what clients say on connections made since `mark` only.
+    pub fn hold_from(&self, mark: u64) {
+        self.set(Mode::HeldFrom(mark));
+    }
+
     /// Cuts all connections off, and every new one.
     pub fn refuse(&self) {
         self.set(Mode::Refusing);
@@ -94,6 +131,18 @@ impl Gate {
     }
 }
 
+impl Mode {
+    /// Whether what is said on the connection of that number waits.
+    fn holds(&self, number: u64) -> bool {
+        match self {
+            Self::Held => true,
+            Self::HeldBefore(mark) => number < *mark,
+            Self::HeldFrom(mark) => number >= *mark,
+            _ => false,
+        }
+    }
+}
+
 impl Drop for Gate {
     fn drop(&mut self) {
         self.set(Mode::Gone);
@@ -108,7 +157,7 @@ impl State {
     fn serve(&self, client: TcpStream) {
         let mode = lock(&self.mode).clone();
         let served = match mode {
-            Mode::Open | Mode::Held => self.pass(client),
+            Mode::Open | Mode::Held | Mode::HeldBefore(_) | Mode::HeldFrom(_) => self.pass(client),
             Mode::Answering(status, body) => answer(client, status, &body),
             Mode::Refusing | Mode::Gone => Ok(()),
         };
@@ -117,6 +166,7 @@ impl State {
     }
 
     fn pass(&self, client: TcpStream) -> anyhow::Result<()> {
+        let number = self.connections.fetch_add(1, Ordering::SeqCst);
         let server = TcpStream::connect(self.server).context("connect to the server")?;
         let (mut from_client, mut from_server) = (client.try_clone()?, server.try_clone()?);
         lock(&self.streams).extend([client.try_clone()?, server.try_clone()?]);
@@ -136,7 +186,7 @@ impl State {
                 }
             });
             let to_server = &server;
-            scope.spawn(move || self.deliver(held, to_server));
+            scope.spawn(move || self.deliver(number, held, to_server));
             let mut part = vec![0; 64 << 10];
             let mut to_client = Ok(());
             while let Ok(length @ 1..) = from_server.read(&mut part) {
@@ -152,12 +202,21 @@ impl State {
 
     /// Hands what was read from a client to the server whenever the gate is open, and then its end;
     /// an end that was held back is not handed on, or the server might drop what came before it.
-    fn deliver(&self, held: Receiver<Vec<u8>>, mut server: &TcpStream) {
+    fn deliver(&self, number: u64, held: Receiver<Vec<u8>>, mut server: &TcpStream) {
         let mut is_late = false;
         for part in held {
             let mut mode = lock(&self.mode);
-            while *mode == Mode::Held {
+            if lock(&self.trap)
+                .take_if(|is_meant| is_meant(&part))
+                .is_some()
+            {
+                *mode = Mode::Held;
+            }
+            if mode.holds(number) {
                 is_late = true;
+                self.held.fetch_add(1, Ordering::SeqCst);
+            }
+            while mode.holds(number) {
                 mode = self
                     .changed
                     .wait(mode)

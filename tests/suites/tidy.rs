@@ -114,6 +114,14 @@ fn good_sources_pass() {
 }
 
 #[test]
+fn one_file_may_call_into_c() {
+    let calls = "//! h\nfn a() { unsafe { b() } }";
+    assert!(source::check("pipeline/kafka/src/fetch/native.rs", calls).is_empty());
+    let elsewhere = source::check("pipeline/kafka/src/fetch/lane.rs", calls);
+    assert_eq!(rules(&elsewhere), ["unsafe"]);
+}
+
+#[test]
 fn crates_depend_as_the_document_lists() {
     let findings = edges::check(&texts()).unwrap();
     assert!(findings.is_empty(), "\n{}", report(&findings));

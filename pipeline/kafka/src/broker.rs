@@ -8,16 +8,19 @@ use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use rollcall_log::{Error, OffsetRange};
 use rollcall_model::Topic;
 use tokio::sync::watch;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, warn};
 
 use crate::member::Members;
 use crate::names::Names;
 use crate::settings::{ASK, Settings};
+
+/// Events that are served with one question.
+const EVENTS_MAX: u32 = 16;
 
 /// What librdkafka tells a client goes to our own log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,8 +33,9 @@ impl ClientContext for Context {
                 error!(facility, "{message}");
             }
             RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => warn!(facility, "{message}"),
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => info!(facility, "{message}"),
-            RDKafkaLogLevel::Debug => debug!(facility, "{message}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+                debug!(facility, "{message}");
+            }
         }
     }
 
@@ -79,9 +83,11 @@ impl Broker {
         })
     }
 
-    /// A consumer of nobody's, to read with.
+    /// A consumer of nobody's, to read with. It says nothing of lost connections: whoever takes
+    /// batches from it does not see them, and they would go to the standard error.
     pub(crate) fn consumer(&self) -> Result<BaseConsumer<Context>, Error> {
-        let config = self.settings.consumer(&self.names.nobody());
+        let mut config = self.settings.consumer(&self.names.nobody());
+        config.set_log_level(RDKafkaLogLevel::Emerg);
         BaseConsumer::from_config_and_context(&config, Context)
             .map_err(|source| self.failed("read", source))
     }
@@ -110,8 +116,7 @@ impl Broker {
         let deadline = Instant::now() + within;
         loop {
             let asked = self.committed.fetch_metadata(None, ASK.min(within));
-            // Errors of librdkafka are told by its callback, which only a poll serves.
-            let _ = self.committed.poll(Duration::ZERO);
+            let refused = refusal(&self.committed);
             match asked {
                 Ok(metadata) => {
                     let count = |topic: Topic| {
@@ -122,7 +127,8 @@ impl Broker {
                     };
                     return Ok(Topic::ALL.into_iter().map(count).collect());
                 }
-                Err(source) if Instant::now() >= deadline => {
+                Err(source) if refused.is_some() || Instant::now() >= deadline => {
+                    let source = refused.unwrap_or(source);
                     return Err(self.failed("reach", source));
                 }
                 Err(source) => debug!(%source, "Kafka does not answer yet."),
@@ -148,6 +154,7 @@ impl Broker {
     ) -> Result<OffsetRange, Error> {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
         let asked = consumer.fetch_watermarks(self.names.topic(topic), number, ASK);
+        refusal(consumer);
         let (start, end) = asked.map_err(|source| self.unanswered("ask the ends of", source))?;
         let offset = |offset: i64| u64::try_from(offset).unwrap_or_default();
         Ok(OffsetRange {
@@ -171,6 +178,7 @@ impl Broker {
         let found = consumer
             .committed_offsets(list, 3 * ASK)
             .map_err(|source| self.unanswered("ask the positions of", source))?;
+        refusal(&consumer);
         let found = found.find_partition(name, number);
         let found = found.ok_or_else(|| self.failed("ask the positions of", "no answer"))?;
         found
@@ -210,6 +218,24 @@ impl Broker {
         let metadata = metadata.ok_or_else(|| self.failed("commit to", "no group metadata"))?;
         Ok(Some(metadata))
     }
+}
+
+/// Serves what `consumer` has to say, which only a poll does; gives the word of a broker that does
+/// not let us in.
+fn refusal(consumer: &BaseConsumer<Context>) -> Option<KafkaError> {
+    let mut refusal = None;
+    // One event at a time; what is left waits for the next question.
+    for _ in 0..EVENTS_MAX {
+        if let Some(Err(error)) = consumer.poll(Duration::ZERO)
+            && matches!(
+                error.rdkafka_error_code(),
+                Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL)
+            )
+        {
+            refusal = Some(error);
+        }
+    }
+    refusal
 }
 
 fn failed(

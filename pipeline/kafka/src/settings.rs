@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 
 use crate::names::Names;
 
@@ -24,7 +25,7 @@ pub(crate) const ASK: Duration = Duration::from_secs(5);
 pub(crate) const OPEN: Duration = Duration::from_secs(30);
 
 /// Properties that follow from what rollcall is; another value would break a promise.
-const OURS: [(&str, &str); 13] = [
+const OURS: [(&str, &str); 14] = [
     ("bootstrap.servers", "set [kafka] bootstrap instead"),
     ("client.id", "set [process] id instead"),
     ("group.id", "rollcall names its own groups"),
@@ -42,6 +43,7 @@ const OURS: [(&str, &str); 13] = [
     ),
     ("auto.offset.reset", "a lost position must stop the reader"),
     ("enable.partition.eof", "the reader counts on it"),
+    ("log.connection.close", "the writer must hear of it"),
     (
         "transaction.timeout.ms",
         "how long a call may take follows from it",
@@ -145,7 +147,14 @@ impl Settings {
             .set("client.id", format!("rollcall-{}", self.id))
             .set("socket.keepalive.enable", "true")
             .set("reconnect.backoff.ms", "20")
-            .set("reconnect.backoff.max.ms", "1000");
+            .set("reconnect.backoff.max.ms", "1000")
+            // A request that nobody answers is made again on another connection, in time.
+            .set("socket.timeout.ms", TRANSACTION_MS.to_string())
+            // The writer must hear of lost connections, which are told as information.
+            .set_log_level(match self.properties.contains_key("debug") {
+                true => RDKafkaLogLevel::Debug,
+                false => RDKafkaLogLevel::Info,
+            });
         self.given(config)
     }
 

@@ -1,10 +1,10 @@
 //! One suite for every implementation of [`Log`]: whoever passes it answers like the others.
 //!
-//! Each question is a script on a fresh log with its answers written out: those of every log (`any`),
-//! those of logs on one node, which have offsets without gaps, a given clock, and are cleaned when
-//! they are told to (`append`, `read`, `clean`, `visible`, `reopen`), and a random script whose
-//! answers come from the log in memory (`random`). The suite reports by panicking, as tests do, and is part of the crate so that
-//! implementations elsewhere can run it.
+//! Each question is a script on a fresh log with its answers written out: those of every log
+//! (`any`), those of logs on one node, which have offsets without gaps, a given clock, and are
+//! cleaned when they are told to (`append`, `read`, `clean`, `visible`, `reopen`), and a random
+//! script whose answers come from the log in memory (`random`). The suite reports by panicking, as
+//! tests do, and is part of the crate so that implementations elsewhere can run it.
 
 mod any;
 mod append;
@@ -90,8 +90,9 @@ pub fn check(mut make: impl FnMut(Setup) -> Box<dyn OneNode>) {
     }
 }
 
-/// Runs the scripts of durable logs on one node. `open` opens the log of that number, which is a new one when
-/// the number is; before it is asked for the same one again, the one that it gave has been dropped.
+/// Runs the scripts of durable logs on one node. `open` opens the log of that number, which is a
+/// new one when the number is; before it is asked for the same one again, the one that it gave has
+/// been dropped.
 ///
 /// # Panics
 /// When an answer is not the expected one.

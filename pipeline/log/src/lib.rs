@@ -2,8 +2,8 @@
 //! cache.
 //!
 //! One trait, three homes: in memory (simulator, tests), embedded on RocksDB (`rollcall dev`, the
-//! edge), and Kafka (a later crate). `conformance` is the suite that all of them pass. `stage` is
-//! the loop of whoever reads one topic and answers into others.
+//! edge), and Kafka (`rollcall-kafka`). `conformance` is the suite that all of them pass. `stage`
+//! is the loop of whoever reads one topic and answers into others.
 
 mod assigned;
 mod cleaning;
@@ -39,9 +39,11 @@ pub trait Log: Send + Sync + 'static {
 
     /// Appends records and positions as one: all of it is durable and visible when the future is
     /// done, or nothing ever is. Gives the offset of each record, in order. Appends of one caller
-    /// that waits for nothing still happen in the order of the calls. Readers of a partition see
-    /// all of an append's records there or none; of several partitions, on a log that is spread
-    /// over several nodes, one may show it earlier than another.
+    /// that waits for nothing still happen in the order of the calls; on a log that is spread over
+    /// several nodes, those of one record each, and those of several that begin in one partition.
+    /// There, what is done may be seen a moment later; [`Log::settled_end`] waits for it. Readers
+    /// of a partition see all of an append's records there or none; of several partitions, on such
+    /// a log, one may show it earlier than another.
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Vec<u64>, Error>>;
 
     /// Records from offset `from` on, in offset order (a compacted topic has gaps); empty at the

@@ -1,5 +1,5 @@
-//! What the suites of the log on Kafka share: logs of their own on one broker, records, and a second
-//! look at the topics with clients and tools that are not the log's.
+//! What the suites of the log on Kafka share: logs of their own on one broker, records, and a
+//! second look at the topics with clients and tools that are not the log's.
 
 #![allow(dead_code, reason = "each suite uses a part of it")]
 
@@ -30,6 +30,11 @@ const WAIT: Duration = Duration::from_secs(30);
 /// Settings of a log that shares the broker with others, but no topic.
 pub(crate) fn settings(kafka: &Kafka, name: &str) -> Settings {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
+    // What the log says is shown when a test fails; somebody else was first in a second test.
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_test_writer()
+        .try_init();
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     Settings {
         bootstrap: kafka.bootstrap(),
@@ -193,11 +198,32 @@ impl OpenTransaction {
     }
 }
 
+/// Takes a transactional id away from whoever has it: what was open is aborted.
+pub(crate) fn fence(settings: &Settings, id: &str) {
+    let mut config = client(settings);
+    config.set("transactional.id", format!("{}{id}", settings.prefix));
+    let producer: BaseProducer = config.create().expect("a producer");
+    producer.init_transactions(WAIT).expect("an id");
+}
+
+/// A producer of transactions behind a gate that gives a request up after a second.
+pub(crate) fn impatient(settings: &Settings, id: &str) -> BaseProducer {
+    let mut config = client(settings);
+    config
+        .set("transactional.id", format!("{}{id}", settings.prefix))
+        .set("socket.timeout.ms", "1000")
+        .set("retry.backoff.ms", "20");
+    let producer: BaseProducer = config.create().expect("a producer");
+    producer.init_transactions(WAIT).expect("an id");
+    producer
+}
+
 /// Kafka's own tools, as an operator uses them.
 pub(crate) mod cli {
     use rollcall_tests::kafka::Kafka;
 
     const CONFIGS: &str = "kafka.admin.ConfigCommand";
+    const TRANSACTIONS: &str = "org.apache.kafka.tools.TransactionsCommand";
     const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 
     /// Sets properties of a topic.
@@ -217,6 +243,26 @@ pub(crate) mod cli {
             topic,
         ];
         kafka.tool(CONFIGS, &args, "").expect("they are described")
+    }
+
+    /// The epoch of whoever has that transactional id.
+    pub(crate) fn epoch(kafka: &Kafka, id: &str) -> u32 {
+        let args = ["describe", "--transactional-id", id];
+        let said = kafka
+            .tool(TRANSACTIONS, &args, "")
+            .expect("it is described");
+        let mut lines = said.lines().map(|line| line.split_whitespace());
+        let mut names = lines.next().expect("a line of names");
+        let at = names.position(|name| name == "ProducerEpoch");
+        let value = lines.next().and_then(|mut line| line.nth(at?));
+        value.expect("an epoch").parse().expect("a number")
+    }
+
+    /// The names of all topics.
+    pub(crate) fn list(kafka: &Kafka) -> String {
+        kafka
+            .tool(TOPICS, &["--list"], "")
+            .expect("they are listed")
     }
 
     /// Deletes a topic.

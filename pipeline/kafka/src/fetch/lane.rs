@@ -143,7 +143,7 @@ impl Lane {
         }
     }
 
-    /// Takes what is next at `from` without waiting; `None` when the lane's stream stands elsewhere,
+    /// Takes what is next at `from` without waiting; `None` when the lane's stream is elsewhere,
     /// or has nothing.
     pub(crate) fn take_ready(
         &self,

@@ -25,6 +25,9 @@ const CALL: Duration = Duration::from_secs(5);
 /// (anchors, trap 1).
 const COMMIT_SUSPECT: Duration = Duration::from_secs(2);
 
+/// Events that are heard after a transaction; a lost connection makes a few.
+const EVENTS_MAX: u32 = 32;
+
 /// How often reports are looked for while records are on their way.
 const REPORTS: Duration = Duration::from_micros(200);
 
@@ -61,6 +64,11 @@ pub(crate) struct Reports {
 
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // An error is told only when all is lost; a connection that broke and is there again, or a
+        // request that was given up, only here.
+        if matches!(facility, "FAIL" | "REQTMOUT") {
+            self.disconnects.fetch_add(1, Ordering::Relaxed);
+        }
         Context.log(level, facility, message);
     }
 
@@ -117,12 +125,16 @@ impl Transactional {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Self {
+        let opened = Self {
             producer,
             broker,
             ending,
             is_suspect: false,
-        })
+        };
+        // Whatever came before the new epoch cannot hurt.
+        opened.listen();
+        opened.reports().disconnects.store(0, Ordering::Relaxed);
+        Ok(opened)
     }
 
     /// Commits `jobs` as one transaction. The second part of a failure is what had got an offset.
@@ -237,9 +249,9 @@ impl Transactional {
     }
 
     fn end(&mut self) -> Result<(), Failure> {
-        let watch = self.watch();
+        let begun = Instant::now();
         let ended = retry(&self.ending, || self.producer.commit_transaction(CALL));
-        self.look_back(watch);
+        self.look_back(begun);
         match ended {
             Ok(()) => Ok(()),
             Err(error) if requires_abort(&error) => Err(self.abort(error, Failure::Unknown)),
@@ -247,17 +259,19 @@ impl Transactional {
         }
     }
 
-    /// What is known before the end of a transaction is asked for.
-    fn watch(&self) -> (u64, Instant) {
+    /// Whether what was asked for since `begun` may still be on its way. Of a connection that broke
+    /// earlier the same is assumed: librdkafka tells the same error once in half a minute.
+    fn look_back(&mut self, begun: Instant) {
+        self.listen();
         let disconnects = self.reports().disconnects.load(Ordering::Relaxed);
-        (disconnects, Instant::now())
+        self.is_suspect |= disconnects > 0 || begun.elapsed() > COMMIT_SUSPECT;
     }
 
-    /// Whether what was asked for since then may still be on its way.
-    fn look_back(&mut self, (before, begun): (u64, Instant)) {
-        self.producer.poll(Duration::ZERO);
-        let after = self.reports().disconnects.load(Ordering::Relaxed);
-        self.is_suspect |= before != after || begun.elapsed() > COMMIT_SUSPECT;
+    /// Hears what librdkafka has to say: a poll without a wait gives one event.
+    fn listen(&self) {
+        for _ in 0..EVENTS_MAX {
+            self.producer.poll(Duration::ZERO);
+        }
     }
 
     /// Aborts, in short turns that serve reports, and says what may follow; what follows when that
@@ -266,7 +280,7 @@ impl Transactional {
         if is_fatal(&cause) {
             return or_else(cause);
         }
-        let watch = self.watch();
+        let begun = Instant::now();
         let deadline = Instant::now() + Duration::from_millis(2 * TRANSACTION_MS);
         loop {
             match self.producer.abort_transaction(ABORT) {
@@ -280,7 +294,7 @@ impl Transactional {
                 }
             }
         }
-        self.look_back(watch);
+        self.look_back(begun);
         match cause.rdkafka_error_code() {
             Some(code) if is_stale(code) => Failure::Lost(cause),
             Some(code) if is_permanent(code) => Failure::Refused(cause),

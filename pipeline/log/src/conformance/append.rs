@@ -1,5 +1,5 @@
-//! What an append does on one node: offsets without gaps, dates of the given clock, whoever waits is
-//! told at once.
+//! What an append does on one node: offsets without gaps, dates of the given clock, whoever waits
+//! is told at once.
 
 use futures::FutureExt;
 use rollcall_model::{Millis, Topic};
