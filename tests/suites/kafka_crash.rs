@@ -1,5 +1,5 @@
-//! kill -9 of processors on Kafka under load, again and again: is each input folded exactly once, in
-//! order, and does the whole life come out the same when it is folded again?
+//! kill -9 of processors on Kafka under load, again and again: is each input folded exactly once,
+//! in order, and does the whole life come out the same when it is folded again?
 //!
 //! `KILL_ROUNDS` says how often (8 by default; `tests/kill-9-kafka` runs 200), `KILL_SEED` which
 //! moments, `KILL_RATE` how many messages a second.
@@ -46,7 +46,8 @@ fn each_input_is_folded_once_whenever_the_kills_come() {
         let restored = said.matches("Partition restored").count();
         let acknowledged = busy.acknowledged();
         println!(
-            "round {round}: {acknowledged} acknowledged, killed after {alive:?}, {restored} restored"
+            "round {round}: {acknowledged} acknowledged, {restored} partitions restored, \
+             killed after {alive:?}"
         );
     }
     let processor = busy.site.run("core", &["process"]).unwrap();

@@ -149,10 +149,12 @@ fn an_outage_of_the_broker_ends_and_nobody_is_restarted() {
     let mut kafka = Kafka::start().unwrap();
     let busy = Busy::start(&kafka, "outage", RATE).unwrap();
     let processor = busy.site.run("core", &["process"]).unwrap();
-    folds(&processor, 1);
-    kafka.kill().unwrap();
-    kafka.restart().unwrap();
-    folds(&processor, SOME);
+    // In its first batches, then at work.
+    for _ in 0..2 {
+        kafka.kill().unwrap();
+        kafka.restart().unwrap();
+        folds(&processor, SOME);
+    }
     kafka.pause().unwrap();
     // Longer than a question may take: the length of the outage is what is tried.
     std::thread::sleep(Duration::from_secs(8));

@@ -11,7 +11,7 @@ use rollcall_api::{Check, Comparisons, Follower, Health, Ops, Replica, Requests}
 use rollcall_delivery::{Outlet, Sender};
 use rollcall_log::{Clock, Log, SystemClock};
 use rollcall_rocks::RocksStore;
-use rollcall_runtime::self_check::{SelfCheck, Settings};
+use rollcall_runtime::self_check::SelfCheck;
 use rollcall_tenant::{Resolver, Source};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -87,20 +87,16 @@ impl System {
         let http_addr = http.as_ref().map(TcpListener::local_addr).transpose()?;
         let ops_addr = ops.local_addr()?;
         // Before anybody can ask: no partition may be restored yet, or be this process's.
-        let check = plan
-            .has(Part::Process)
-            .then(|| wiring.health.register("processors"));
+        let check = plan.has(Part::Process);
+        let check = check.then(|| wiring.health.register("processors"));
         let (servers, replica) = wiring.serve(config, prometheus, http, ops);
-        let mut processors = None;
-        let mut self_check = None;
-        if let Some(check) = check {
-            processors = Some(wiring.process(config, &store, check).await?);
-            // On Kafka partitions come and go, and it would read those that went.
-            let settings = config.self_check.settings();
-            let settings = settings.filter(|_| config.log.kind == LogKind::Embedded);
-            self_check = settings.map(|settings| wiring.self_check(&store, settings));
-        }
-        let self_check = self_check.transpose()?;
+        let (processors, self_check) = match check {
+            Some(check) => {
+                let processors = wiring.process(config, &store, check).await?;
+                (Some(processors), wiring.self_check(config, &store)?)
+            }
+            None => (None, None),
+        };
         let resolver = tenants.map(|tenants| wiring.resolve(tenants));
         caught_up(&replica).await?;
         let (edge, sender) = wiring.reach(config, &folders, plan).await?;
@@ -251,10 +247,15 @@ impl Wiring {
         }))
     }
 
-    /// What compares the tables of the restored partitions, slowly, round after round.
-    fn self_check(&self, store: &RocksStore, settings: Settings) -> anyhow::Result<SelfCheck> {
+    /// What compares the tables of the restored partitions, slowly, round after round; `None` where
+    /// nobody wants it, and on Kafka: partitions come and go, and it would read those that went.
+    fn self_check(&self, config: &Config, store: &RocksStore) -> anyhow::Result<Option<SelfCheck>> {
+        let settings = config.self_check.settings();
+        let Some(settings) = settings.filter(|_| config.log.kind == LogKind::Embedded) else {
+            return Ok(None);
+        };
         let (log, clock) = (self.log.clone(), self.clock.clone());
-        self_check::of(store, log, clock, settings, self.comparisons.clone())
+        self_check::of(store, log, clock, settings, self.comparisons.clone()).map(Some)
     }
 
     fn check(&self, check: SelfCheck) -> Role {
