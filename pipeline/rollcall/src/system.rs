@@ -167,10 +167,15 @@ impl System {
             server.stop().await;
         }
         // Nobody else has it once the processors have stopped.
-        let store = Arc::into_inner(self.store).context("a processor still has the tables")?;
-        store.close().context("cannot flush the tables")?;
+        let closed = match Arc::into_inner(self.store) {
+            Some(store) => store.close().context("cannot flush the tables"),
+            None => Err(anyhow::anyhow!(
+                "a processor was left behind and its tables were not flushed; the next start \
+                 brings them up to the log"
+            )),
+        };
         self.log.close();
-        Ok(())
+        closed
     }
 }
 
