@@ -103,10 +103,8 @@ impl System {
         // Last, so that a start waits for nothing of it.
         let self_check = self_check.map(|check| wiring.check(check));
         let mut guards = vec![wiring.guard("log", log.stopped())];
-        guards.extend(
-            edge.stopped()
-                .map(|stopped| wiring.guard("retained", stopped)),
-        );
+        let retained = edge.stopped();
+        guards.extend(retained.map(|stopped| wiring.guard("retained", stopped)));
         let addresses = Addresses {
             mqtt: edge.local_addr(),
             http: http_addr,
