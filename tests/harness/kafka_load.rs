@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 use crate::kafka::Kafka;
 use crate::kafka_node::Site;
@@ -73,6 +73,10 @@ impl Busy {
         let verified = eventually("everything to be folded", || {
             let verified = verify(&self.site, &acknowledged)?;
             Ok((verified.waiting == 0).then_some(verified))
+        });
+        let verified = verified.with_context(|| {
+            let tails = processors.iter().chain([&self.edge]).map(Rollcall::tail);
+            format!("they said:\n{}", tails.collect::<Vec<_>>().join("\n\n"))
         })?;
         ensure!(verified.inputs >= acknowledged.len(), "{verified:?}");
         for rollcall in processors.into_iter().chain([self.edge]) {

@@ -7,7 +7,7 @@
 )]
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rollcall_tests::kafka::Kafka;
 use rollcall_tests::kafka_load::Busy;
@@ -142,6 +142,30 @@ fn a_restart_in_time_disturbs_nobody() {
     assert_eq!(revocations(&first), before, "{}", first.tail());
     busy.wait_for_more(SOME).unwrap();
     busy.prove(vec![first, second]).unwrap();
+}
+
+#[test]
+fn a_broker_that_hangs_holds_up_neither_probes_nor_the_end() {
+    let kafka = Kafka::start().unwrap();
+    let busy = Busy::start(&kafka, "hang", RATE).unwrap();
+    let mut processor = busy.site.run("core", &["process", "api"]).unwrap();
+    folds(&processor, 1);
+    kafka.pause().unwrap();
+    // Every partition waits for an answer by then.
+    eventually("the log to be asked in vain", || {
+        let live = processor.ops("/livez")?;
+        anyhow::ensure!(live.status == 200, "{} {}", live.status, live.body);
+        Ok(processor.tail().contains("does not answer").then_some(()))
+    })
+    .unwrap_or_else(|error| panic!("{error:#}\n{}", processor.tail()));
+    let began = Instant::now();
+    processor.signal("TERM").unwrap();
+    let status = processor.wait_for_end().unwrap();
+    println!("{}", processor.tail());
+    println!("ended {:?} after SIGTERM with {status}", began.elapsed());
+    kafka.resume().unwrap();
+    let processor = busy.site.run("core", &["process"]).unwrap();
+    busy.prove(vec![processor]).unwrap();
 }
 
 #[test]

@@ -128,7 +128,10 @@ pub(crate) fn refused(topic: Topic, error: &rollcall_schemas::DecodeError) {
 /// The log did not answer; it is asked again.
 pub(crate) fn unreachable(error: &crate::Error) {
     let error: &dyn std::error::Error = error;
-    tracing::warn!(error, "Replica stays as it is until the log answers.");
+    tracing::warn!(
+        error,
+        "The log does not answer; the replica stays as it is."
+    );
 }
 
 /// Retention took changelog records before they were read.

@@ -12,6 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use rollcall_log::{Error, OffsetRange};
 use rollcall_model::Topic;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
@@ -153,7 +154,8 @@ impl Broker {
         partition: u32,
     ) -> Result<OffsetRange, Error> {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
-        let asked = consumer.fetch_watermarks(self.names.topic(topic), number, ASK);
+        let name = self.names.topic(topic);
+        let asked = patiently(|| consumer.fetch_watermarks(name, number, ASK));
         refusal(consumer);
         let (start, end) = asked.map_err(|source| self.unanswered("ask the ends of", source))?;
         let offset = |offset: i64| u64::try_from(offset).unwrap_or_default();
@@ -175,10 +177,9 @@ impl Broker {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
         let name = self.names.topic(topic);
         list.add_partition(name, number);
-        let found = consumer
-            .committed_offsets(list, 3 * ASK)
-            .map_err(|source| self.unanswered("ask the positions of", source))?;
+        let found = patiently(|| consumer.committed_offsets(list, 3 * ASK));
         refusal(&consumer);
+        let found = found.map_err(|source| self.unanswered("ask the positions of", source))?;
         let found = found.find_partition(name, number);
         let found = found.ok_or_else(|| self.failed("ask the positions of", "no answer"))?;
         found
@@ -236,6 +237,16 @@ fn refusal(consumer: &BaseConsumer<Context>) -> Option<KafkaError> {
         }
     }
     refusal
+}
+
+/// Does what may wait for brokers, so that the other tasks of this thread go on meanwhile: probes,
+/// and whoever asks the process to stop.
+pub(crate) fn patiently<T>(work: impl FnOnce() -> T) -> T {
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    match flavor {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
 }
 
 fn failed(

@@ -14,7 +14,7 @@ use rollcall_log::{
 use rollcall_model::Topic;
 use tokio::sync::watch;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, patiently};
 use crate::fetch::{Broken, Fetcher, Place, READ_WITHIN, ReadError};
 use crate::settings::{OPEN, Settings};
 use crate::topics::{OpenError, check};
@@ -187,7 +187,7 @@ impl KafkaLog {
         end: u64,
     ) -> Result<Vec<Stored>, Error> {
         let (topic, partition) = place;
-        match self.fetcher.read(place, from, limit, end) {
+        match patiently(|| self.fetcher.read(place, from, limit, end)) {
             Ok(Some(records)) => Ok(records),
             Ok(None) => {
                 let seconds = READ_WITHIN.as_secs();

@@ -8,15 +8,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientConfig, TopicPartitionList};
 use rollcall_log::{Assigned, Error};
 use rollcall_model::Topic;
 use tokio::sync::watch;
@@ -28,6 +28,9 @@ use crate::names::Names;
 /// How often the member speaks to librdkafka.
 const POLL: Duration = Duration::from_millis(100);
 
+/// Fenced twice within this time, a process shares its id with another.
+const FENCED_AGAIN_WITHIN: Duration = Duration::from_secs(60);
+
 /// What the group says.
 struct Group {
     group: &'static str,
@@ -35,7 +38,14 @@ struct Group {
     topics: &'static [Topic],
     assigned: watch::Sender<BTreeSet<u32>>,
     asked: Mutex<Asked>,
+    /// Who speaks to the group; another one after it was fenced.
+    consumer: Mutex<Option<Arc<Consuming>>>,
 }
+
+type Consuming = BaseConsumer<Ear>;
+
+/// What a consumer tells the group.
+struct Ear(Arc<Group>);
 
 /// Whose work goes on from where the group stands: an assignment may go and come back before
 /// anybody here has noticed, while another process folded on.
@@ -47,7 +57,7 @@ struct Asked {
     places: BTreeSet<(Topic, u32)>,
 }
 
-impl ClientContext for Group {
+impl ClientContext for Ear {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         Context.log(level, facility, message);
     }
@@ -57,24 +67,24 @@ impl ClientContext for Group {
     }
 }
 
-impl ConsumerContext for Group {
+impl ConsumerContext for Ear {
     fn rebalance(
         &self,
         consumer: &BaseConsumer<Self>,
         code: RDKafkaRespErr,
         partitions: &mut TopicPartitionList,
     ) {
-        let group = self.group;
-        self.forget();
+        let group = self.0.group;
+        self.0.forget();
         let answered = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            let mine = self.whole(partitions);
+            let mine = self.0.whole(partitions);
             info!(group, partitions = ?mine, "Partitions assigned.");
             let answered = consumer.assign(&TopicPartitionList::new());
-            self.assigned.send_replace(mine);
+            self.0.assigned.send_replace(mine);
             answered
         } else {
             // Before the group hears of it: what is committed from here on is no more theirs.
-            self.assigned.send_replace(BTreeSet::new());
+            self.0.assigned.send_replace(BTreeSet::new());
             info!(
                 group,
                 lost = consumer.assignment_lost(),
@@ -111,9 +121,58 @@ impl Group {
     }
 }
 
+/// Joins with a new consumer.
+fn consume(group: &Arc<Group>, config: &ClientConfig) -> Result<Arc<Consuming>, KafkaError> {
+    let consumer = BaseConsumer::from_config_and_context(config, Ear(group.clone()))?;
+    let topics = group.topics.iter().map(|topic| group.names.topic(*topic));
+    consumer.subscribe(&topics.collect::<Vec<_>>())?;
+    let consumer = Arc::new(consumer);
+    *group.consumer.lock() = Some(consumer.clone());
+    Ok(consumer)
+}
+
+/// Speaks to the group until `is_over`.
+///
+/// A consumer whose instance id is another's by now is never let in again. That other may be
+/// ourselves: a broker that hung answers a request to join that was given up long before. So we
+/// join anew; who is fenced once more soon is not alone with its id.
+fn serve(
+    group: &Arc<Group>,
+    mut consumer: Arc<Consuming>,
+    config: &ClientConfig,
+    is_over: &AtomicBool,
+    is_replaced: &watch::Sender<bool>,
+) {
+    let mut fenced_at: Option<Instant> = None;
+    while !is_over.load(Ordering::Relaxed) {
+        let Some(Err(error)) = consumer.poll(POLL) else {
+            continue;
+        };
+        warn!(group = group.group, %error, "Group membership.");
+        if consumer.client().fatal_error().is_none() {
+            continue;
+        }
+        group.forget();
+        group.assigned.send_replace(BTreeSet::new());
+        if fenced_at.is_some_and(|at| at.elapsed() < FENCED_AGAIN_WITHIN) {
+            is_replaced.send_replace(true);
+            return;
+        }
+        fenced_at = Some(Instant::now());
+        match consume(group, config) {
+            Ok(new) => consumer = new,
+            Err(error) => {
+                warn!(group = group.group, %error, "The group cannot be joined again.");
+                is_replaced.send_replace(true);
+                return;
+            }
+        }
+    }
+}
+
 /// A member of one group.
 pub(crate) struct Member {
-    consumer: Arc<BaseConsumer<Group>>,
+    group: Arc<Group>,
     assigned: Assigned,
     is_over: Arc<AtomicBool>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -128,41 +187,29 @@ impl Member {
     ) -> Result<Self, Error> {
         let config = broker.settings.member(group);
         let (sender, assigned) = watch::channel(BTreeSet::new());
-        let context = Group {
+        let group = Arc::new(Group {
             group,
             names: broker.names.clone(),
             topics,
             assigned: sender,
             asked: Mutex::default(),
-        };
+            consumer: Mutex::default(),
+        });
         let failed = |source: KafkaError| broker.failed("join a group of", source);
-        let consumer = BaseConsumer::from_config_and_context(&config, context).map_err(failed)?;
-        let names: Vec<&str> = topics.iter().map(|one| broker.names.topic(*one)).collect();
-        consumer.subscribe(&names).map_err(failed)?;
-        let consumer = Arc::new(consumer);
+        let consumer = consume(&group, &config).map_err(failed)?;
         let is_over = Arc::new(AtomicBool::new(false));
-        let thread = std::thread::Builder::new().name(format!("kafka-{group}"));
+        let thread = std::thread::Builder::new().name(format!("kafka-{}", group.group));
         let thread = thread.spawn({
-            let (consumer, is_over) = (consumer.clone(), is_over.clone());
+            let (group, is_over) = (group.clone(), is_over.clone());
             let is_replaced = broker.is_replaced.clone();
             move || {
-                while !is_over.load(Ordering::Relaxed) {
-                    let Some(Err(error)) = consumer.poll(POLL) else {
-                        continue;
-                    };
-                    warn!(group, %error, "Group membership.");
-                    // The only fatal error of a consumer that is no producer: its instance id is
-                    // another's by now, and it is never let in again.
-                    if consumer.client().fatal_error().is_some() {
-                        is_replaced.send_replace(true);
-                        break;
-                    }
-                }
+                serve(&group, consumer, &config, &is_over, &is_replaced);
+                *group.consumer.lock() = None;
             }
         });
         let thread = thread.map_err(|source| broker.failed("join a group of", source))?;
         Ok(Self {
-            consumer,
+            group,
             assigned,
             is_over,
             thread: Mutex::new(Some(thread)),
@@ -181,7 +228,7 @@ impl Member {
         place: (Topic, u32),
         ask: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let asked = &self.consumer.context().asked;
+        let asked = &self.group.asked;
         let turn = asked.lock().turn;
         let position = ask()?;
         let mut asked = asked.lock();
@@ -198,8 +245,9 @@ impl Member {
     /// The generation is read first: should the group go on between the two, the coordinator
     /// refuses the older one.
     pub(crate) fn fence(&self, places: &BTreeSet<(Topic, u32)>) -> Option<ConsumerGroupMetadata> {
-        let metadata = self.consumer.group_metadata()?;
-        let is_known = places.is_subset(&self.consumer.context().asked.lock().places);
+        let consumer = self.group.consumer.lock().clone()?;
+        let metadata = consumer.group_metadata()?;
+        let is_known = places.is_subset(&self.group.asked.lock().places);
         let assigned = self.assigned.borrow();
         let is_ours = places
             .iter()

@@ -92,6 +92,7 @@ impl Processors {
         mut ready: Option<Restored>,
         mut stop: watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
+        let mut has_doubted = false;
         while !*stop.borrow() {
             let processor = match ready.take() {
                 Some(processor) => processor,
@@ -101,6 +102,13 @@ impl Processors {
                     let restored = tokio::task::spawn_blocking(move || this.open(partition));
                     match restored.await.context("a restore was broken off")? {
                         Ok(processor) => processor,
+                        // Another process may have gone on while this one restored; it is not
+                        // damage unless it is there again.
+                        Err(error) if is_digest(&error) && !has_doubted => {
+                            has_doubted = true;
+                            self.pause(partition, &error, &mut stop).await;
+                            continue;
+                        }
                         Err(error) => {
                             self.again(partition, error, &mut stop).await?;
                             continue;
@@ -108,6 +116,7 @@ impl Processors {
                     }
                 }
             };
+            has_doubted = false;
             match processor.run(stop.clone()).await {
                 Ok(()) => break,
                 Err(error) => self.again(partition, error.into(), &mut stop).await?,
@@ -125,11 +134,17 @@ impl Processors {
         error: anyhow::Error,
         stop: &mut watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
-        let check = self.health.register(&name(partition));
-        if !may_pass(&error) {
-            check.failed(error.to_string());
-            return Err(error);
+        if may_pass(&error) {
+            self.pause(partition, &error, stop).await;
+            return Ok(());
         }
+        let check = self.health.register(&name(partition));
+        check.failed(error.to_string());
+        Err(error)
+    }
+
+    async fn pause(&self, partition: u32, error: &anyhow::Error, stop: &mut watch::Receiver<bool>) {
+        self.health.register(&name(partition));
         warn!(
             partition,
             error = format!("{error:#}"),
@@ -137,7 +152,6 @@ impl Processors {
         );
         let stopped = stop.wait_for(|stop| *stop);
         let _ = tokio::time::timeout(AGAIN_AFTER, stopped).await;
-        Ok(())
     }
 
     fn open(&self, partition: u32) -> anyhow::Result<Restored> {
@@ -184,6 +198,11 @@ async fn announce(
     }
     // Nobody is left to change it.
     std::future::pending().await
+}
+
+/// Whether restored tables are not what the newest batch left.
+fn is_digest(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Error::Digest { .. }))
 }
 
 /// Whether the log took nothing of the last batch because somebody else may have gone on, or its

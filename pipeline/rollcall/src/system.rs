@@ -103,10 +103,8 @@ impl System {
         // Last, so that a start waits for nothing of it.
         let self_check = self_check.map(|check| wiring.check(check));
         let mut guards = vec![wiring.guard("log", log.stopped())];
-        guards.extend(
-            edge.stopped()
-                .map(|stopped| wiring.guard("retained", stopped)),
-        );
+        let retained = edge.stopped();
+        guards.extend(retained.map(|stopped| wiring.guard("retained", stopped)));
         let addresses = Addresses {
             mqtt: edge.local_addr(),
             http: http_addr,
@@ -167,10 +165,15 @@ impl System {
             server.stop().await;
         }
         // Nobody else has it once the processors have stopped.
-        let store = Arc::into_inner(self.store).context("a processor still has the tables")?;
-        store.close().context("cannot flush the tables")?;
+        let closed = match Arc::into_inner(self.store) {
+            Some(store) => store.close().context("cannot flush the tables"),
+            None => Err(anyhow::anyhow!(
+                "a processor was left behind and its tables were not flushed; the next start \
+                 brings them up to the log"
+            )),
+        };
         self.log.close();
-        Ok(())
+        closed
     }
 }
 
