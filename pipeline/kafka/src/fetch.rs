@@ -6,7 +6,7 @@
 //! read longest ago when every lane has one.
 
 mod lane;
-mod native;
+pub(crate) mod native;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -107,6 +107,18 @@ impl<C: ConsumerContext> Drop for Queue<C> {
     }
 }
 
+/// Makes a client fail for good, as librdkafka has it for tests.
+#[cfg(test)]
+pub(crate) fn fail_for_good<C: rdkafka::client::ClientContext>(
+    client: &rdkafka::client::Client<C>,
+) {
+    let code = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    // SAFETY: the client is alive, and the text ends in 0.
+    unsafe {
+        native::rd_kafka_test_fatal_error(client.native_ptr(), code, c"a test".as_ptr());
+    }
+}
+
 /// What `message` says, and of which topic and partition.
 ///
 /// # Safety

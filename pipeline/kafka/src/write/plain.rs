@@ -1,5 +1,8 @@
 //! Records that stand for themselves: an idempotent producer, no transaction.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Instant;
 
