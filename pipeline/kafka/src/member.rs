@@ -120,6 +120,7 @@ impl Member {
         let names: Vec<&str> = topics.iter().map(|one| broker.names.topic(*one)).collect();
         consumer.subscribe(&names).map_err(failed)?;
         let consumer = Arc::new(consumer);
+        broker.pulse.keep(&consumer, |consumer| consumer.client());
         let is_over = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new().name(format!("kafka-{group}"));
         let thread = thread.spawn({

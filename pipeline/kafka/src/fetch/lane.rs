@@ -88,7 +88,7 @@ pub(crate) struct Lane {
 impl Lane {
     /// Starts a lane on `consumer`; `appended` moves when something comes that can be read.
     pub(crate) fn start(
-        consumer: BaseConsumer<Context>,
+        consumer: Arc<BaseConsumer<Context>>,
         names: Names,
         appended: Arc<watch::Sender<u64>>,
     ) -> std::io::Result<Self> {
