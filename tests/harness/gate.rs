@@ -33,6 +33,9 @@ enum Mode {
     Gone,
 }
 
+/// Whether what a client says is what somebody waits for.
+pub type IsMeant = fn(&[u8]) -> bool;
+
 /// A gate; what it has let through is cut off when it is dropped.
 pub struct Gate {
     /// Where clients connect.
@@ -49,7 +52,7 @@ struct State {
     connections: AtomicU64,
     held: AtomicU64,
     /// What the next hold begins with.
-    trap: Mutex<Option<fn(&[u8]) -> bool>>,
+    trap: Mutex<Option<IsMeant>>,
     /// The connection on which it was said.
     trapped: Mutex<Option<u64>>,
     /// Connections whose clients have hung up.
@@ -96,7 +99,7 @@ impl Gate {
     }
 
     /// Holds back everything from the first thing on that a client says and `is_meant` knows.
-    pub fn hold_at(&self, is_meant: fn(&[u8]) -> bool) {
+    pub fn hold_at(&self, is_meant: IsMeant) {
         *lock(&self.state.trap) = Some(is_meant);
     }
 
