@@ -19,6 +19,9 @@ use crate::names::Names;
 use crate::pulse::Pulse;
 use crate::settings::{ASK, Settings};
 
+/// What is tried when nobody tells the ends of a partition.
+pub(crate) const ASK_ENDS: &str = "ask the ends of";
+
 /// Events that are served with one question.
 const EVENTS_MAX: u32 = 16;
 
@@ -151,7 +154,7 @@ impl Broker {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
         let asked = consumer.fetch_watermarks(self.names.topic(topic), number, ASK);
         refusal(consumer);
-        let (start, end) = asked.map_err(|source| self.failed("ask the ends of", source))?;
+        let (start, end) = asked.map_err(|source| self.failed(ASK_ENDS, source))?;
         let offset = |offset: i64| u64::try_from(offset).unwrap_or_default();
         Ok(OffsetRange {
             start: offset(start),

@@ -106,6 +106,13 @@ impl Fetcher {
         broken
     }
 
+    /// Forgets all streams of a partition, which is not what it was.
+    pub(crate) fn forget(&self, place: Place) {
+        for lane in self.lanes.lock().iter() {
+            lane.drop_stream(place);
+        }
+    }
+
     /// Whether a stream of a partition has ended.
     pub(crate) fn has_broken(&self, place: Place) -> bool {
         let lanes = self.lanes.lock();

@@ -15,7 +15,7 @@ use rollcall_model::Topic;
 use tokio::sync::watch;
 use tracing::debug;
 
-use crate::broker::Broker;
+use crate::broker::{ASK_ENDS, Broker};
 use crate::fetch::{Broken, Fetcher, Place, READ_WITHIN, ReadError};
 use crate::settings::{OPEN, Settings};
 use crate::topics::{OpenError, check};
@@ -116,7 +116,14 @@ impl KafkaLog {
         }
         match (self.ask_ends(place), known) {
             // What follows the partition goes on by itself when the brokers are back.
-            (Err(error), Some(range)) => {
+            (
+                Err(
+                    error @ Error::Store {
+                        action: ASK_ENDS, ..
+                    },
+                ),
+                Some(range),
+            ) => {
                 debug!(%error, "The ends of a partition are not known anew.");
                 *self.unanswered_at.lock() = Some(Instant::now());
                 Ok(range)
@@ -134,7 +141,14 @@ impl KafkaLog {
     fn ask_ends(&self, place: Place) -> Result<OffsetRange, Error> {
         let (topic, partition) = place;
         let asked_at = Instant::now();
+        let before = self.fetcher.reached(place).unwrap_or_default();
         let mut range = self.broker.offsets(topic, partition)?;
+        if range.end < before
+            && let Err(error) = self.check_behind(place, before)
+        {
+            self.fetcher.forget(place);
+            return Err(error);
+        }
         if let Some(reached) = self.fetcher.reached(place) {
             range.end = range.end.max(reached);
         }

@@ -132,6 +132,11 @@ impl Lane {
         streams.get(&place)?.broken()
     }
 
+    /// Forgets a stream, whatever it holds.
+    pub(crate) fn drop_stream(&self, place: Place) {
+        self.shared.streams.lock().remove(&place);
+    }
+
     /// Forgets a stream that has ended; whoever asks again begins anew.
     pub(crate) fn forget(&self, place: Place) {
         let mut streams = self.shared.streams.lock();
