@@ -5,6 +5,7 @@
 //! What is held back is delivered when the gate opens again, even though the client has gone by
 //! then: a request that the network delays beyond its sender's patience.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +33,9 @@ enum Mode {
     Gone,
 }
 
+/// Whether what a client says is what somebody waits for.
+pub type IsMeant = fn(&[u8]) -> bool;
+
 /// A gate; what it has let through is cut off when it is dropped.
 pub struct Gate {
     /// Where clients connect.
@@ -48,7 +52,11 @@ struct State {
     connections: AtomicU64,
     held: AtomicU64,
     /// What the next hold begins with.
-    trap: Mutex<Option<fn(&[u8]) -> bool>>,
+    trap: Mutex<Option<IsMeant>>,
+    /// The connection on which it was said.
+    trapped: Mutex<Option<u64>>,
+    /// Connections whose clients have hung up.
+    left: Mutex<BTreeSet<u64>>,
 }
 
 impl Gate {
@@ -64,6 +72,8 @@ impl Gate {
             connections: AtomicU64::new(0),
             held: AtomicU64::new(0),
             trap: Mutex::default(),
+            trapped: Mutex::default(),
+            left: Mutex::default(),
         });
         let shared = Arc::clone(&state);
         thread::spawn(move || {
@@ -89,8 +99,14 @@ impl Gate {
     }
 
     /// Holds back everything from the first thing on that a client says and `is_meant` knows.
-    pub fn hold_at(&self, is_meant: fn(&[u8]) -> bool) {
+    pub fn hold_at(&self, is_meant: IsMeant) {
         *lock(&self.state.trap) = Some(is_meant);
+    }
+
+    /// Whether the client whose word a hold began with ([`Gate::hold_at`]) has hung up since.
+    pub fn has_left(&self) -> bool {
+        let trapped = *lock(&self.state.trapped);
+        trapped.is_some_and(|number| lock(&self.state.left).contains(&number))
     }
 
     /// How many connections were made so far: a mark between those and later ones.
@@ -184,6 +200,7 @@ impl State {
                         return;
                     }
                 }
+                lock(&self.left).insert(number);
             });
             let to_server = &server;
             scope.spawn(move || self.deliver(number, held, to_server));
@@ -211,6 +228,7 @@ impl State {
                 .is_some()
             {
                 *mode = Mode::Held;
+                *lock(&self.trapped) = Some(number);
             }
             if mode.holds(number) {
                 is_late = true;

@@ -11,12 +11,13 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use common::{ALL, append, cli, fresh, keyed, plain, position, read_all, settings, values, wanted};
-use rdkafka::producer::{BaseRecord, Producer};
+use common::{
+    ALL, append, cli, fresh, keyed, plain, position, read_all, rows, settings, values, wanted,
+};
 use rollcall_kafka::topics;
 use rollcall_kafka::{KafkaLog, Settings};
 use rollcall_log::conformance::block_on;
@@ -30,6 +31,8 @@ use rollcall_tests::kafka::Kafka;
 struct Book {
     written: Mutex<Vec<(String, u64)>>,
     refused: Mutex<Vec<String>>,
+    /// Records that came to whoever reads along.
+    followed: AtomicUsize,
     is_enough: AtomicBool,
 }
 
@@ -60,6 +63,37 @@ impl Book {
             let done = append(log, vec![plain(Topic::Status, 0, &value)]);
             self.enter(value, done);
         }
+    }
+
+    /// Reads along until it is enough: an outage is no error, and nothing comes twice.
+    fn follow(&self, log: &dyn Log) {
+        let mut next = 0;
+        let mut appended = log.appended();
+        while !self.is_enough.load(Ordering::SeqCst) {
+            appended.mark_unchanged();
+            let read = log.read(Topic::Connections, 0, next, ALL).unwrap();
+            for record in &read {
+                assert!(record.offset >= next);
+                next = record.offset + 1;
+            }
+            self.followed.fetch_add(read.len(), Ordering::SeqCst);
+            while read.is_empty() && !appended.has_changed().unwrap() {
+                if self.is_enough.load(Ordering::SeqCst) {
+                    return;
+                }
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// Waits until whoever reads along has seen as much more.
+    fn wait_for_reader(&self, more: usize) {
+        let seen = || self.followed.load(Ordering::SeqCst);
+        let before = seen();
+        eventually("the reader to go on", || {
+            Ok((seen() >= before + more).then_some(()))
+        })
+        .unwrap();
     }
 
     fn enter(&self, value: String, done: Result<Vec<u64>, Error>) {
@@ -129,10 +163,12 @@ fn beside(kafka: &mut Kafka, settings: &Settings, trouble: impl FnOnce(&mut Kafk
             scope.spawn(move || book.batches(log, caller, partition));
         }
         scope.spawn(move || book.singles(log, "single"));
+        scope.spawn(move || book.follow(log));
         let enough = Enough(book);
         book.wait_for(50);
         trouble(kafka, book);
         book.wait_for(50);
+        book.wait_for_reader(50);
         drop(enough);
     });
     let reader = KafkaLog::reader(settings.clone()).unwrap();
@@ -156,6 +192,25 @@ impl Drop for Enough<'_> {
     fn drop(&mut self) {
         self.0.is_enough.store(true, Ordering::SeqCst);
     }
+}
+
+#[test]
+fn who_reads_along_is_not_stopped_by_an_outage() {
+    let mut kafka = Kafka::start().unwrap();
+    let log = fresh(&kafka, "outage", wanted(1));
+    append(&log, vec![plain(Topic::Status, 0, "before")]).unwrap();
+    assert_eq!(values(&log, Topic::Status, 0, 1), ["before"]);
+    kafka.kill().unwrap();
+    // Longer than what was known of the ends counts: the outage is no error of the reader's.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(8) {
+        assert_eq!(log.offsets(Topic::Status, 0).unwrap().end, 1);
+        assert_eq!(log.read(Topic::Status, 0, 1, ALL).unwrap(), []);
+        std::thread::yield_now();
+    }
+    kafka.restart().unwrap();
+    append(&log, vec![plain(Topic::Status, 0, "after")]).unwrap();
+    assert_eq!(values(&log, Topic::Status, 0, 2), ["before", "after"]);
 }
 
 #[test]
@@ -219,157 +274,6 @@ fn two_processes_of_one_id_lose_and_double_nothing() {
         }
     });
     book.verify(&KafkaLog::reader(settings).unwrap());
-}
-
-/// What ends a transaction: the kind of request stands behind its length.
-fn is_end_of_transaction(said: &[u8]) -> bool {
-    said.get(4..6) == Some(&[0, 26])
-}
-
-/// A log whose line to the broker goes through its gate, and who gives a request up in a second.
-fn behind_gate(kafka: &Kafka, name: &str) -> (Settings, Settings) {
-    let direct = settings(kafka, name);
-    let mut gated = direct.clone();
-    gated.bootstrap = kafka.gate().unwrap().address.to_string();
-    let given = ("socket.timeout.ms".to_owned(), "1000".to_owned());
-    gated.properties.extend([given]);
-    block_on(topics::apply(&direct, wanted(1))).unwrap();
-    (direct, gated)
-}
-
-fn wait_for_held(gate: &rollcall_tests::gate::Gate, before: u64) {
-    eventually("the end of a transaction to be held", || {
-        Ok((gate.held() > before).then_some(()))
-    })
-    .unwrap();
-}
-
-fn rows(values: &[&str]) -> Vec<rollcall_log::NewRecord> {
-    let row = |value: &&str| keyed(Topic::Connections, 0, "k", Some(value));
-    values.iter().map(row).collect()
-}
-
-fn committed(log: &dyn Log) -> Vec<String> {
-    let read = log.read(Topic::Connections, 0, 0, ALL).unwrap();
-    let text = |value: bytes::Bytes| String::from_utf8(value.to_vec()).unwrap();
-    read.into_iter()
-        .map(|record| text(record.value.unwrap()))
-        .collect()
-}
-
-/// The danger that the writer's remedy is for (anchors, trap 1): it is Kafka's and librdkafka's,
-/// and no part of ours has a share in it. Were it gone, the remedy could go too.
-#[test]
-fn a_late_end_of_a_transaction_may_end_the_next_one() {
-    let kafka = Kafka::builder().gated().start().unwrap();
-    let (direct, gated) = behind_gate(&kafka, "danger");
-    let gate = kafka.gate().unwrap();
-    let reader = KafkaLog::reader(direct).unwrap();
-    let producer = common::impatient(&gated, "raw");
-    let topic = format!("{}connections", gated.prefix);
-    let write = |value: &str| {
-        let record = BaseRecord::to(&topic).partition(0).key("k").payload(value);
-        producer.begin_transaction().unwrap();
-        producer.send(record).map_err(|(error, _)| error).unwrap();
-        producer.flush(Duration::from_secs(30)).unwrap();
-    };
-    write("first");
-    gate.hold_at(is_end_of_transaction);
-    std::thread::scope(|scope| {
-        let ending = scope.spawn(|| producer.commit_transaction(Duration::from_secs(30)));
-        wait_for_held(gate, 0);
-        // The second attempt, on another connection, gets through.
-        gate.hold_before(gate.connections());
-        ending.join().unwrap().unwrap();
-    });
-    write("second");
-    assert_eq!(committed(&reader), ["first"]);
-    gate.open();
-    // Nobody has asked to commit it.
-    assert_eq!(
-        values(&reader, Topic::Connections, 0, 2),
-        ["first", "second"]
-    );
-}
-
-#[test]
-fn a_late_end_of_a_transaction_meets_a_new_epoch() {
-    let kafka = Kafka::builder().gated().start().unwrap();
-    let (direct, gated) = behind_gate(&kafka, "remedy");
-    let gate = kafka.gate().unwrap();
-    let reader = KafkaLog::reader(direct.clone()).unwrap();
-    let log = KafkaLog::open(Settings { shards: 1, ..gated }).unwrap();
-    append(&log, rows(&["zero", "zero"])).unwrap();
-    let id = format!("{}one-000", direct.prefix);
-    let epoch = cli::epoch(&kafka, &id);
-    gate.hold_at(is_end_of_transaction);
-    std::thread::scope(|scope| {
-        let first = scope.spawn(|| append(&log, rows(&["first", "first"])));
-        wait_for_held(gate, 0);
-        let mark = gate.connections();
-        gate.hold_before(mark);
-        first.join().unwrap().unwrap();
-        // The next one is open when the late end arrives.
-        let before = gate.held();
-        gate.hold_at(is_end_of_transaction);
-        let second = scope.spawn(|| append(&log, rows(&["second", "second"])));
-        wait_for_held(gate, before);
-        gate.hold_from(mark);
-        assert!(cli::epoch(&kafka, &id) > epoch);
-        assert_eq!(committed(&reader), ["zero", "zero", "first", "first"]);
-        gate.open();
-        second.join().unwrap().unwrap();
-    });
-    let all = ["zero", "zero", "first", "first", "second", "second"];
-    assert_eq!(values(&reader, Topic::Connections, 0, 6), all);
-    assert_eq!(read_all(&reader, Topic::Connections, 0).len(), 6);
-}
-
-#[test]
-fn a_commit_whose_answer_is_lost_is_found_out() {
-    let kafka = Kafka::builder().gated().start().unwrap();
-    let (direct, gated) = behind_gate(&kafka, "unknown");
-    let gate = kafka.gate().unwrap();
-    let reader = KafkaLog::reader(direct.clone()).unwrap();
-    let log = KafkaLog::open(Settings { shards: 1, ..gated }).unwrap();
-    append(&log, rows(&["zero", "zero"])).unwrap();
-    // It is carried out when its sender has given it up, and another owner follows at once.
-    gate.hold_at(is_end_of_transaction);
-    let (told, telling) = channel();
-    std::thread::scope(|scope| {
-        let log = &log;
-        scope.spawn(move || told.send(append(log, rows(&["first", "first"]))).unwrap());
-        wait_for_held(gate, 0);
-        let mark = gate.connections();
-        eventually("another attempt", || {
-            Ok((gate.connections() > mark).then_some(()))
-        })
-        .unwrap();
-        gate.hold_from(mark);
-        assert_eq!(values(&reader, Topic::Connections, 0, 4)[2..], ["first"; 2]);
-        assert!(telling.try_recv().is_err(), "nobody has answered yet");
-        common::fence(&direct, "one-000");
-        gate.open();
-        let offsets = telling.recv_timeout(Duration::from_secs(60)).unwrap();
-        let offsets = offsets.unwrap();
-        let found = read_all(&reader, Topic::Connections, 0);
-        assert_eq!(found[2].offset, offsets[0]);
-    });
-    // Another owner comes first: it is told as aborted, and is.
-    let before = gate.held();
-    gate.hold_at(is_end_of_transaction);
-    std::thread::scope(|scope| {
-        let second = scope.spawn(|| append(&log, rows(&["second", "second"])));
-        wait_for_held(gate, before);
-        common::fence(&direct, "one-000");
-        gate.open();
-        let refused = second.join().unwrap();
-        assert!(matches!(refused, Err(Error::Aborted { .. })), "{refused:?}");
-    });
-    append(&log, rows(&["third", "third"])).unwrap();
-    let all = ["zero", "zero", "first", "first", "third", "third"];
-    assert_eq!(values(&reader, Topic::Connections, 0, 6), all);
-    assert_eq!(read_all(&reader, Topic::Connections, 0).len(), 6);
 }
 
 #[test]

@@ -410,7 +410,7 @@ fn topics_are_made_once_and_keep_what_others_set() {
         found: "delete".to_owned(),
         wanted: "compact".to_owned(),
     };
-    assert_eq!(changed, [expected.clone()]);
+    assert_eq!(changed, std::slice::from_ref(&expected));
     let mended = block_on(topics::apply(&settings, default_wanted())).unwrap();
     assert_eq!(mended, [expected]);
     let said = cli::describe(kafka, &connections);

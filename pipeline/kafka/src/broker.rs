@@ -18,6 +18,7 @@ use tracing::{debug, error, warn};
 
 use crate::member::Members;
 use crate::names::Names;
+use crate::pulse::Pulse;
 use crate::settings::{ASK, Settings};
 
 /// Events that are served with one question.
@@ -52,15 +53,16 @@ pub(crate) struct Broker {
     pub(crate) settings: Settings,
     pub(crate) names: Names,
     /// Sees what is committed.
-    committed: BaseConsumer<Context>,
+    committed: Arc<BaseConsumer<Context>>,
     /// Sees what is still being written.
-    written: BaseConsumer<Context>,
+    written: Arc<BaseConsumer<Context>>,
     /// One per group whose positions were asked for.
     groups: Mutex<HashMap<String, Arc<BaseConsumer<Context>>>>,
     /// The groups that this process shares with others.
     pub(crate) members: Members,
     /// Turns true when another process has taken this one's place in a group.
     pub(crate) is_replaced: Arc<watch::Sender<bool>>,
+    pub(crate) pulse: Pulse,
 }
 
 impl Broker {
@@ -71,8 +73,11 @@ impl Broker {
             BaseConsumer::from_config_and_context(config, Context)
                 .map_err(|source| failed(&settings, "open", source))
         };
-        let committed = make(&settings.consumer(&names.nobody()))?;
-        let written = make(&settings.witness())?;
+        let committed = Arc::new(make(&settings.consumer(&names.nobody()))?);
+        let written = Arc::new(make(&settings.witness())?);
+        let pulse = Pulse::start(&settings).map_err(|source| failed(&settings, "open", source))?;
+        pulse.keep(&committed, |consumer| consumer.client());
+        pulse.keep(&written, |consumer| consumer.client());
         Ok(Self {
             names,
             committed,
@@ -80,17 +85,21 @@ impl Broker {
             groups: Mutex::default(),
             members: Members::default(),
             is_replaced: Arc::new(watch::Sender::new(false)),
+            pulse,
             settings,
         })
     }
 
     /// A consumer of nobody's, to read with. It says nothing of lost connections: whoever takes
     /// batches from it does not see them, and they would go to the standard error.
-    pub(crate) fn consumer(&self) -> Result<BaseConsumer<Context>, Error> {
+    pub(crate) fn consumer(&self) -> Result<Arc<BaseConsumer<Context>>, Error> {
         let mut config = self.settings.consumer(&self.names.nobody());
         config.set_log_level(RDKafkaLogLevel::Emerg);
-        BaseConsumer::from_config_and_context(&config, Context)
-            .map_err(|source| self.failed("read", source))
+        let consumer = BaseConsumer::from_config_and_context(&config, Context)
+            .map_err(|source| self.failed("read", source))?;
+        let consumer = Arc::new(consumer);
+        self.pulse.keep(&consumer, |consumer| consumer.client());
+        Ok(consumer)
     }
 
     /// What went wrong, with the brokers it went wrong with.
@@ -200,6 +209,7 @@ impl Broker {
         let consumer = BaseConsumer::from_config_and_context(&config, Context)
             .map_err(|source| self.failed("open", source))?;
         let consumer = Arc::new(consumer);
+        self.pulse.keep(&consumer, |consumer| consumer.client());
         groups.insert(group.to_owned(), consumer.clone());
         Ok(consumer)
     }

@@ -6,7 +6,7 @@
 //! read longest ago when every lane has one.
 
 mod lane;
-mod native;
+pub(crate) mod native;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -104,6 +104,13 @@ impl Fetcher {
             }
         }
         broken
+    }
+
+    /// Forgets all streams of a partition, which is not what it was.
+    pub(crate) fn forget(&self, place: Place) {
+        for lane in self.lanes.lock().iter() {
+            lane.drop_stream(place);
+        }
     }
 
     /// Whether a stream of a partition has ended.

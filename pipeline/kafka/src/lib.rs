@@ -2,13 +2,14 @@
 //!
 //! `settings` says where and who; `topics` creates and checks the topics; `fetch` reads, `write`
 //! appends, in transactions where an append has to be one; `member` says which partitions are ours;
-//! `log` puts them together.
+//! `pulse` keeps clients alive; `log` puts them together.
 
 mod broker;
 mod fetch;
 mod log;
 mod member;
 mod names;
+mod pulse;
 mod settings;
 pub mod topics;
 mod write;

@@ -13,6 +13,7 @@ use rollcall_log::{
 };
 use rollcall_model::Topic;
 use tokio::sync::watch;
+use tracing::debug;
 
 use crate::broker::{Broker, patiently};
 use crate::fetch::{Broken, Fetcher, Place, READ_WITHIN, ReadError};
@@ -23,6 +24,10 @@ use crate::write::Writers;
 /// How long the broker's word on the ends of a partition counts while its records are being
 /// fetched: they come within milliseconds.
 const ENDS_FOR: Duration = Duration::from_secs(1);
+
+/// How long nobody is asked after a question that was not answered: who reads goes on with what is
+/// known, and is not held up by each partition anew.
+const QUIET_FOR: Duration = Duration::from_secs(2);
 
 /// How long a transaction of somebody else's may stay open.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
@@ -38,6 +43,8 @@ pub struct KafkaLog {
     writers: Option<Writers>,
     partitions: HashMap<Topic, u32>,
     ends: Mutex<HashMap<Place, (Instant, OffsetRange)>>,
+    /// When the brokers did not answer last.
+    unanswered_at: Mutex<Option<Instant>>,
     is_closed: AtomicBool,
 }
 
@@ -66,6 +73,7 @@ impl KafkaLog {
             writers: None,
             partitions,
             ends: Mutex::default(),
+            unanswered_at: Mutex::default(),
             is_closed: AtomicBool::new(false),
         })
     }
@@ -117,24 +125,42 @@ impl KafkaLog {
         let Some(reached) = self.fetcher.reached(place) else {
             return self.ask_ends(place);
         };
-        let mut ends = self.ends.lock();
-        match ends.get_mut(&place) {
-            Some((asked_at, range)) if asked_at.elapsed() < ENDS_FOR => {
-                range.end = range.end.max(reached);
-                Ok(*range)
+        let mut known = None;
+        if let Some((asked_at, range)) = self.ends.lock().get_mut(&place) {
+            range.end = range.end.max(reached);
+            if asked_at.elapsed() < ENDS_FOR || self.is_quiet() {
+                return Ok(*range);
             }
-            _ => {
-                drop(ends);
-                self.ask_ends(place)
-            }
+            known = Some(*range);
         }
+        match (self.ask_ends(place), known) {
+            // What follows the partition goes on by itself when the brokers are back.
+            (Err(error @ Error::Unreachable { .. }), Some(range)) => {
+                debug!(%error, "The ends of a partition are not known anew.");
+                *self.unanswered_at.lock() = Some(Instant::now());
+                Ok(range)
+            }
+            (asked, _) => asked,
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        let unanswered_at = *self.unanswered_at.lock();
+        unanswered_at.is_some_and(|at| at.elapsed() < QUIET_FOR)
     }
 
     /// The ends of a partition as the broker says now.
     fn ask_ends(&self, place: Place) -> Result<OffsetRange, Error> {
         let (topic, partition) = place;
         let asked_at = Instant::now();
+        let before = self.fetcher.reached(place).unwrap_or_default();
         let mut range = self.broker.offsets(topic, partition)?;
+        if range.end < before
+            && let Err(error) = self.check_behind(place, before)
+        {
+            self.fetcher.forget(place);
+            return Err(error);
+        }
         if let Some(reached) = self.fetcher.reached(place) {
             range.end = range.end.max(reached);
         }

@@ -24,6 +24,7 @@ use tracing::{info, warn};
 
 use crate::broker::{Broker, Context};
 use crate::names::Names;
+use crate::pulse::Pulse;
 
 /// How often the member speaks to librdkafka.
 const POLL: Duration = Duration::from_millis(100);
@@ -122,11 +123,16 @@ impl Group {
 }
 
 /// Joins with a new consumer.
-fn consume(group: &Arc<Group>, config: &ClientConfig) -> Result<Arc<Consuming>, KafkaError> {
+fn consume(
+    group: &Arc<Group>,
+    config: &ClientConfig,
+    pulse: &Pulse,
+) -> Result<Arc<Consuming>, KafkaError> {
     let consumer = BaseConsumer::from_config_and_context(config, Ear(group.clone()))?;
     let topics = group.topics.iter().map(|topic| group.names.topic(*topic));
     consumer.subscribe(&topics.collect::<Vec<_>>())?;
     let consumer = Arc::new(consumer);
+    pulse.keep(&consumer, |consumer| consumer.client());
     *group.consumer.lock() = Some(consumer.clone());
     Ok(consumer)
 }
@@ -140,6 +146,7 @@ fn serve(
     group: &Arc<Group>,
     mut consumer: Arc<Consuming>,
     config: &ClientConfig,
+    pulse: &Pulse,
     is_over: &AtomicBool,
     is_replaced: &watch::Sender<bool>,
 ) {
@@ -159,7 +166,7 @@ fn serve(
             return;
         }
         fenced_at = Some(Instant::now());
-        match consume(group, config) {
+        match consume(group, config, pulse) {
             Ok(new) => consumer = new,
             Err(error) => {
                 warn!(group = group.group, %error, "The group cannot be joined again.");
@@ -196,14 +203,14 @@ impl Member {
             consumer: Mutex::default(),
         });
         let failed = |source: KafkaError| broker.failed("join a group of", source);
-        let consumer = consume(&group, &config).map_err(failed)?;
+        let consumer = consume(&group, &config, &broker.pulse).map_err(failed)?;
         let is_over = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new().name(format!("kafka-{}", group.group));
         let thread = thread.spawn({
             let (group, is_over) = (group.clone(), is_over.clone());
-            let is_replaced = broker.is_replaced.clone();
+            let (is_replaced, pulse) = (broker.is_replaced.clone(), broker.pulse.clone());
             move || {
-                serve(&group, consumer, &config, &is_over, &is_replaced);
+                serve(&group, consumer, &config, &pulse, &is_over, &is_replaced);
                 *group.consumer.lock() = None;
             }
         });

@@ -100,6 +100,12 @@ pub(crate) fn position(group: &str, topic: Topic, partition: u32, next: u64) -> 
     }
 }
 
+/// Rows of one key, one behind the other.
+pub(crate) fn rows(values: &[&str]) -> Vec<NewRecord> {
+    let row = |value: &&str| keyed(Topic::Connections, 0, "k", Some(value));
+    values.iter().map(row).collect()
+}
+
 /// Appends records as one.
 pub(crate) fn append(log: &dyn Log, records: Vec<NewRecord>) -> Result<Vec<u64>, Error> {
     block_on(log.append(Append {

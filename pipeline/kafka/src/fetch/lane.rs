@@ -88,7 +88,7 @@ pub(crate) struct Lane {
 impl Lane {
     /// Starts a lane on `consumer`; `appended` moves when something comes that can be read.
     pub(crate) fn start(
-        consumer: BaseConsumer<Context>,
+        consumer: Arc<BaseConsumer<Context>>,
         names: Names,
         appended: Arc<watch::Sender<u64>>,
     ) -> std::io::Result<Self> {
@@ -130,6 +130,11 @@ impl Lane {
     pub(crate) fn broken(&self, place: Place) -> Option<Broken> {
         let streams = self.shared.streams.lock();
         streams.get(&place)?.broken()
+    }
+
+    /// Forgets a stream, whatever it holds.
+    pub(crate) fn drop_stream(&self, place: Place) {
+        self.shared.streams.lock().remove(&place);
     }
 
     /// Forgets a stream that has ended; whoever asks again begins anew.

@@ -5,13 +5,15 @@
 //! The only unsafe code of rollcall (docs/decisions/0009).
 #![expect(unsafe_code, reason = "calls into librdkafka")]
 
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::ptr::{NonNull, null, null_mut};
 use std::slice;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rdkafka::bindings as native;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::types::RDKafkaRespErr;
 use rollcall_log::Stored;
@@ -39,7 +41,7 @@ pub(crate) struct Queue<C: ConsumerContext + 'static> {
     queue: NonNull<native::rd_kafka_queue_t>,
     messages: Vec<*mut native::rd_kafka_message_t>,
     // Dropped after the queue, which belongs to it.
-    consumer: BaseConsumer<C>,
+    consumer: Arc<BaseConsumer<C>>,
 }
 
 // SAFETY: librdkafka's handles may be used from any thread; `messages` is empty between calls.
@@ -47,7 +49,7 @@ unsafe impl<C: ConsumerContext> Send for Queue<C> {}
 
 impl<C: ConsumerContext> Queue<C> {
     /// The queue of `consumer`.
-    pub(crate) fn new(consumer: BaseConsumer<C>) -> Option<Self> {
+    pub(crate) fn new(consumer: Arc<BaseConsumer<C>>) -> Option<Self> {
         // SAFETY: the pointer is the consumer's own, and alive as long as it is.
         let queue = unsafe { native::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
         Some(Self {
@@ -104,6 +106,25 @@ impl<C: ConsumerContext> Drop for Queue<C> {
     fn drop(&mut self) {
         // SAFETY: made in `new`, destroyed once, before the consumer.
         unsafe { native::rd_kafka_queue_destroy(self.queue.as_ptr()) }
+    }
+}
+
+/// Tells a client of brokers, in case it has forgotten them.
+pub(crate) fn add_brokers<C: ClientContext>(client: &Client<C>, brokers: &str) {
+    let Ok(brokers) = CString::new(brokers) else {
+        return;
+    };
+    // SAFETY: the client is alive, and the text ends in 0.
+    unsafe { native::rd_kafka_brokers_add(client.native_ptr(), brokers.as_ptr()) };
+}
+
+/// Makes a client fail for good, as librdkafka has it for tests.
+#[cfg(test)]
+pub(crate) fn fail_for_good<C: ClientContext>(client: &Client<C>) {
+    let code = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    // SAFETY: the client is alive, and the text ends in 0.
+    unsafe {
+        native::rd_kafka_test_fatal_error(client.native_ptr(), code, c"a test".as_ptr());
     }
 }
 

@@ -1,5 +1,8 @@
 //! Records that stand for themselves: an idempotent producer, no transaction.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -53,7 +56,7 @@ impl ProducerContext for Reports {
 
 /// The producer, until it is closed.
 pub(super) struct Plain {
-    producer: Mutex<Option<ThreadedProducer<Reports>>>,
+    producer: Mutex<Option<Arc<ThreadedProducer<Reports>>>>,
     broker: Arc<Broker>,
     bootstrap: Arc<str>,
 }
@@ -105,7 +108,7 @@ impl Plain {
 
     /// Puts a new producer in place of one that can send nothing any more. What the old one had on
     /// its way is told as it ends.
-    fn renew(&self, producer: &mut ThreadedProducer<Reports>) {
+    fn renew(&self, producer: &mut Arc<ThreadedProducer<Reports>>) {
         let Some((code, why)) = producer.client().fatal_error() else {
             return;
         };
@@ -127,10 +130,13 @@ impl Plain {
     }
 }
 
-fn make(broker: &Broker) -> Result<ThreadedProducer<Reports>, Error> {
+fn make(broker: &Broker) -> Result<Arc<ThreadedProducer<Reports>>, Error> {
     let config = broker.settings.producer();
-    ThreadedProducer::from_config_and_context(&config, Reports)
-        .map_err(|source| broker.failed("open", source))
+    let producer = ThreadedProducer::from_config_and_context(&config, Reports)
+        .map_err(|source| broker.failed("open", source))?;
+    let producer = Arc::new(producer);
+    broker.pulse.keep(&producer, |producer| producer.client());
+    Ok(producer)
 }
 
 fn not_sent(bootstrap: &str, source: KafkaError) -> Error {

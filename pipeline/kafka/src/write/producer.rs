@@ -66,7 +66,8 @@ impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // An error is told only when all is lost; a connection that broke and is there again, or a
         // request that was given up, only here.
-        if matches!(facility, "FAIL" | "REQTMOUT") {
+        let is_told = !matches!(level, RDKafkaLogLevel::Debug);
+        if is_told && matches!(facility, "FAIL" | "REQTMOUT") {
             self.disconnects.fetch_add(1, Ordering::Relaxed);
         }
         Context.log(level, facility, message);
