@@ -12,6 +12,9 @@ use rollcall_broker::{BoxFuture, Broker, Options, Publish, PublishHook, Verdict}
 use rumqttc::v5;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+/// Pause of a client that was turned away.
+const AGAIN_AFTER: Duration = Duration::from_millis(50);
+
 /// Longest wait for anything that must happen: far above what a loaded machine needs.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
@@ -138,15 +141,20 @@ impl Subscriber {
         let (sub_sender, subscribed) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
             use v5::mqttbytes::v5::Packet;
-            while let Ok(event) = events.poll().await {
-                match event {
-                    v5::Event::Incoming(Packet::Publish(publish)) => {
+            let mut was_let_in = false;
+            loop {
+                match events.poll().await {
+                    Ok(v5::Event::Incoming(Packet::ConnAck(_))) => was_let_in = true,
+                    Ok(v5::Event::Incoming(Packet::Publish(publish))) => {
                         let _ = message_sender.send(publish);
                     }
-                    v5::Event::Incoming(Packet::SubAck(_)) => {
+                    Ok(v5::Event::Incoming(Packet::SubAck(_))) => {
                         let _ = sub_sender.send(());
                     }
-                    _ => {}
+                    Ok(_) => {}
+                    // A busy broker may turn a client away; it tries again, as devices do.
+                    Err(_) if !was_let_in => tokio::time::sleep(AGAIN_AFTER).await,
+                    Err(_) => break,
                 }
             }
         });
