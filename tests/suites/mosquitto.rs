@@ -193,7 +193,11 @@ fn rollcalls_own_broker_will_do_as_well() {
     for version in VERSIONS {
         let node = node(&["device"]);
         let url = format!("url = \"mqtt://{}\"\n{version}", broker.mqtt);
-        let rollcall = node.run(&url, &["bridge", "process", "resolve"]).unwrap();
+        let rollcall = node.run(&url, &["bridge", "process", "resolve"]);
+        let rollcall = rollcall.unwrap_or_else(|error| {
+            let ready = broker.ops("/readyz").map(|reply| reply.body);
+            panic!("{error:#}\nand its broker, {ready:?}:\n{}", broker.tail());
+        });
         let handshake = payload::handshake(version);
         say(
             broker.mqtt,
