@@ -279,7 +279,8 @@ fn rows_and_records_of_a_process_are_shown_while_it_runs_and_after() {
 fn the_list_goes_on_past_a_page() {
     // One more than the command asks for at a time.
     const ROWS: usize = 501;
-    let rollcall = Dev::new("").unwrap().start().unwrap();
+    let dev = Dev::new("").unwrap();
+    let rollcall = dev.start().unwrap();
     for n in 0..ROWS {
         let handshake = payload::handshake("id-1");
         rollcall

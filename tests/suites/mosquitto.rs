@@ -189,7 +189,9 @@ fn a_session_that_the_broker_has_lost_is_made_anew() {
 
 #[test]
 fn rollcalls_own_broker_will_do_as_well() {
-    let broker = Dev::new("").unwrap().start().unwrap();
+    // Its folder goes with this.
+    let dev = Dev::new("").unwrap();
+    let broker = dev.start().unwrap();
     for version in VERSIONS {
         let node = node(&["device"]);
         let url = format!("url = \"mqtt://{}\"\n{version}", broker.mqtt);

@@ -112,7 +112,11 @@ impl Broker {
     }
 
     /// A question that the brokers did not answer, and may answer later.
-    fn unanswered(&self, action: &'static str, source: KafkaError) -> Error {
+    pub(crate) fn unanswered(
+        &self,
+        action: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Error {
         Error::Unreachable {
             action,
             path: self.settings.bootstrap.clone(),

@@ -24,7 +24,7 @@ pub(crate) use lane::{Broken, Place};
 const LANES_MAX: usize = 6;
 
 /// How long a read waits for records that the broker says are there.
-pub(crate) const READ_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const READ_WITHIN: Duration = Duration::from_secs(20);
 
 /// Why nothing was read.
 pub(crate) enum ReadError {

@@ -221,7 +221,9 @@ impl KafkaLog {
                     "{topic}/{partition} has records before offset {end}, and none came from \
                      offset {from} on for {seconds} s"
                 );
-                Err(self.broker.failed("read", why))
+                // The stream may be stuck since an outage: whoever asks again begins a new one.
+                self.fetcher.forget(place);
+                Err(self.broker.unanswered("read", why))
             }
             Err(ReadError::Log(error)) => Err(error),
             Err(ReadError::Broken(broken)) => {

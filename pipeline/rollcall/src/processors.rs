@@ -22,6 +22,9 @@ use crate::self_check;
 /// Pause before a partition is restored again.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
 
+/// How often in a row restored tables may be others than the newest batch left.
+const DOUBTS_MAX: u32 = 10;
+
 type Restored = Processor<WriteBehind<PartitionTables>>;
 
 /// What every processor works with.
@@ -92,7 +95,7 @@ impl Processors {
         mut ready: Option<Restored>,
         mut stop: watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
-        let mut has_doubted = false;
+        let mut doubts = 0;
         while !*stop.borrow() {
             let processor = match ready.take() {
                 Some(processor) => processor,
@@ -103,9 +106,9 @@ impl Processors {
                     match restored.await.context("a restore was broken off")? {
                         Ok(processor) => processor,
                         // Another process may have gone on while this one restored; it is not
-                        // damage unless it is there again.
-                        Err(error) if is_digest(&error) && !has_doubted => {
-                            has_doubted = true;
+                        // damage unless it is there again and again.
+                        Err(error) if is_digest(&error) && doubts < DOUBTS_MAX => {
+                            doubts += 1;
                             self.pause(partition, &error, &mut stop).await;
                             continue;
                         }
@@ -116,7 +119,7 @@ impl Processors {
                     }
                 }
             };
-            has_doubted = false;
+            doubts = 0;
             match processor.run(stop.clone()).await {
                 Ok(()) => break,
                 Err(error) => self.again(partition, error.into(), &mut stop).await?,
