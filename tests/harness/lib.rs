@@ -17,6 +17,7 @@ pub mod kafka_node;
 pub mod kafka_verify;
 pub mod lines;
 pub mod load;
+pub mod moments;
 pub mod mosquitto;
 pub mod mqtt;
 pub mod payload;

@@ -13,23 +13,11 @@ use std::time::Duration;
 
 use rollcall_tests::kafka::Kafka;
 use rollcall_tests::kafka_load::Busy;
+use rollcall_tests::moments::{draw, number};
 
 /// A kill comes after this time at most, counted from the banner: some while partitions are
 /// assigned and restored, most under load.
 const ALIVE_MS_MAX: u64 = 4_000;
-
-fn number(variable: &str, otherwise: u64) -> u64 {
-    let text = std::env::var(variable).ok();
-    text.map_or(otherwise, |text| text.parse().unwrap())
-}
-
-/// splitmix64: the same moments for the same seed.
-fn draw(seed: u64, round: u64) -> u64 {
-    let mut z = seed.wrapping_add((round + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
 
 #[test]
 fn each_input_is_folded_once_whenever_the_kills_come() {

@@ -1,7 +1,8 @@
-//! Is each partition folded by one process at a time, whoever comes, goes, hangs or wakes up?
+//! Is each partition folded by one process at a time, whoever comes, goes, hangs, wakes up or takes
+//! another's place, and does an outage of the broker end?
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rollcall_tests::kafka::Kafka;
 use rollcall_tests::kafka_load::Busy;
@@ -98,6 +99,30 @@ fn a_process_that_was_taken_for_dead_commits_nothing_when_it_wakes_up() {
 }
 
 #[test]
+fn two_with_one_id_are_one_too_many() {
+    let busy = Busy::start(Kafka::shared(), "twins", RATE).unwrap();
+    for node in ["first", "second"] {
+        // As when a data folder was copied.
+        let folder = busy.site.data_dir(node);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("process-id"), "twin").unwrap();
+    }
+    let mut first = busy.site.run("first", &["process"]).unwrap();
+    busy.wait_for_more(SOME).unwrap();
+    let second = busy.site.run("second", &["process"]).unwrap();
+    let status = first.wait_for_end().unwrap();
+    let said = first.tail();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("another process runs as [process] id \"twin\""),
+        "{said}"
+    );
+    busy.wait_for_more(SOME).unwrap();
+    shared_by(&[&second]);
+    busy.prove(vec![second]).unwrap();
+}
+
+#[test]
 fn a_restart_in_time_disturbs_nobody() {
     let busy = Busy::start(Kafka::shared(), "static", RATE).unwrap();
     let first = busy.site.run("first", &["process"]).unwrap();
@@ -135,5 +160,25 @@ fn a_broker_that_hangs_holds_up_neither_probes_nor_the_end() {
     println!("ended {:?} after SIGTERM with {status}", began.elapsed());
     kafka.resume().unwrap();
     let processor = busy.site.run("core", &["process"]).unwrap();
+    busy.prove(vec![processor]).unwrap();
+}
+
+#[test]
+fn an_outage_of_the_broker_ends_and_nobody_is_restarted() {
+    let mut kafka = Kafka::start().unwrap();
+    let busy = Busy::start(&kafka, "outage", RATE).unwrap();
+    let processor = busy.site.run("core", &["process"]).unwrap();
+    // In its first batches, then at work.
+    for _ in 0..2 {
+        kafka.kill().unwrap();
+        kafka.restart().unwrap();
+        folds(&processor, SOME);
+    }
+    kafka.pause().unwrap();
+    // Longer than a question may take: the length of the outage is what is tried.
+    std::thread::sleep(Duration::from_secs(8));
+    kafka.resume().unwrap();
+    folds(&processor, SOME);
+    shared_by(&[&processor]);
     busy.prove(vec![processor]).unwrap();
 }

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rollcall_model::Topic;
 use rollcall_tests::load::Load;
+use rollcall_tests::moments::{draw, number};
 use rollcall_tests::{Dev, eventually, process};
 use serde_json::Value;
 
@@ -21,19 +22,6 @@ const POLICY: &str = "[policy]\nrow_retention = \"1s\"\nretry_after = \"1s\"\n";
 const CONNECTIONS: usize = 8;
 /// The kill comes after this many PUBACKs at most.
 const PUBACKS_MAX: u64 = 3_000;
-
-fn number(variable: &str, otherwise: u64) -> u64 {
-    let text = std::env::var(variable).ok();
-    text.map_or(otherwise, |text| text.parse().unwrap())
-}
-
-/// splitmix64: the same moments for the same seed.
-fn draw(seed: u64, round: u64) -> u64 {
-    let mut z = seed.wrapping_add((round + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
 
 /// How often each message id stands in a topic of the stopped node.
 fn ids(dev: &Dev, topic: Topic) -> BTreeMap<String, usize> {

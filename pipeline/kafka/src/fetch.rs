@@ -130,14 +130,21 @@ impl Fetcher {
         end: u64,
     ) -> Result<Option<Vec<Stored>>, ReadError> {
         let deadline = Instant::now() + READ_WITHIN;
-        while Instant::now() < deadline {
+        loop {
             let lane = self.lane(place, from)?;
             // Another reader may have taken the lane meanwhile.
             if let Some(records) = lane.take(place, from, limit, end, deadline)? {
                 return Ok(Some(records));
             }
+            if Instant::now() >= deadline {
+                // It may be stuck since an outage: whoever asks again begins a new one. Other
+                // streams of the partition are other readers', who may be waiting to be woken.
+                if lane.stands_at(place, from) {
+                    lane.drop_stream(place);
+                }
+                return Ok(None);
+            }
         }
-        Ok(None)
     }
 
     /// The lane whose stream of `place` stands at `from`.

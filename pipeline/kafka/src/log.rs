@@ -221,8 +221,6 @@ impl KafkaLog {
                     "{topic}/{partition} has records before offset {end}, and none came from \
                      offset {from} on for {seconds} s"
                 );
-                // The stream may be stuck since an outage: whoever asks again begins a new one.
-                self.fetcher.forget(place);
                 Err(self.broker.unanswered("read", why))
             }
             Err(ReadError::Log(error)) => Err(error),

@@ -127,7 +127,7 @@ impl Writers {
         append: Append,
         partitions: Vec<u32>,
     ) -> BoxFuture<'static, Result<Vec<u64>, Error>> {
-        let bytes = append.records.iter().map(size).sum();
+        let bytes = append.records.iter().map(NewRecord::size).sum();
         let room = match Room::take(&self.waiting, bytes) {
             Ok(room) => room,
             Err(busy) => return futures::future::ready(Err(busy)).boxed(),
@@ -162,9 +162,4 @@ impl Writers {
             writer.close();
         }
     }
-}
-
-fn size(record: &NewRecord) -> usize {
-    let part = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
-    part(&record.key) + part(&record.value)
 }

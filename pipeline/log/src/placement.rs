@@ -17,7 +17,7 @@ pub const RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// record too.
 pub fn place(record: &NewRecord, partitions: u32) -> Result<u32, Error> {
     let topic = record.topic;
-    let bytes = size(record);
+    let bytes = record.size();
     if bytes > RECORD_BYTES_MAX {
         return Err(Error::TooLarge {
             topic,
@@ -57,15 +57,4 @@ pub fn check_partition(topic: Topic, partition: u32, partitions: u32) -> Result<
 /// Whether only the last record of every key is kept.
 pub(crate) fn is_compacted(topic: Topic) -> bool {
     matches!(topics::spec(topic).cleanup, Cleanup::Compact)
-}
-
-/// Bytes of key, value and headers.
-pub(crate) fn size(record: &NewRecord) -> usize {
-    let headers = record
-        .headers
-        .iter()
-        .map(|(name, value)| name.len() + value.len());
-    let key = record.key.as_ref().map_or(0, |key| key.len());
-    let value = record.value.as_ref().map_or(0, |value| value.len());
-    key + value + headers.sum::<usize>()
 }

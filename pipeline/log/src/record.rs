@@ -74,9 +74,29 @@ pub struct OffsetRange {
     pub end: u64,
 }
 
+impl NewRecord {
+    /// Bytes of key, value and headers.
+    pub fn size(&self) -> usize {
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| name.len() + value.len());
+        length(&self.key) + length(&self.value) + headers.sum::<usize>()
+    }
+}
+
+impl Stored {
+    /// What it counts against a [`ReadLimit`]: bytes of key and value.
+    pub fn size(&self) -> usize {
+        length(&self.key) + length(&self.value)
+    }
+}
+
+fn length(part: &Option<Bytes>) -> usize {
+    part.as_ref().map_or(0, Bytes::len)
+}
+
 impl ReadLimit {
     /// The limit as something that is used up record by record.
-    pub(crate) fn budget(self) -> Budget {
+    pub fn budget(self) -> Budget {
         Budget {
             left: self,
             is_first: true,
@@ -86,7 +106,7 @@ impl ReadLimit {
 
 /// What is left of a [`ReadLimit`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Budget {
+pub struct Budget {
     left: ReadLimit,
     is_first: bool,
 }
@@ -94,9 +114,8 @@ pub(crate) struct Budget {
 impl Budget {
     /// Whether there is room for `record`, and takes it. The first one always fits: a reader that
     /// got nothing would stand still for ever.
-    pub(crate) fn admits(&mut self, record: &Stored) -> bool {
-        let bytes = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
-        let bytes = bytes(&record.key) + bytes(&record.value);
+    pub fn admits(&mut self, record: &Stored) -> bool {
+        let bytes = record.size();
         let is_first = std::mem::replace(&mut self.is_first, false);
         if !is_first && (self.left.records == 0 || bytes > self.left.bytes) {
             return false;
@@ -107,7 +126,7 @@ impl Budget {
     }
 
     /// Whether no further record can fit, whatever its size.
-    pub(crate) fn is_spent(&self) -> bool {
+    pub fn is_spent(&self) -> bool {
         !self.is_first && (self.left.records == 0 || self.left.bytes == 0)
     }
 }

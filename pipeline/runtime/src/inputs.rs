@@ -133,12 +133,7 @@ impl Budget {
 
     fn spend(&mut self, records: &[Stored]) {
         self.records = self.records.saturating_sub(records.len());
-        let bytes: usize = records.iter().map(size).sum();
+        let bytes: usize = records.iter().map(Stored::size).sum();
         self.bytes = self.bytes.saturating_sub(bytes);
     }
-}
-
-fn size(record: &Stored) -> usize {
-    let part = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
-    part(&record.key) + part(&record.value)
 }

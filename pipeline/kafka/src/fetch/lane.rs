@@ -282,18 +282,11 @@ impl Stream {
 
     fn take(&mut self, limit: ReadLimit) -> Vec<Stored> {
         let mut taken = Vec::new();
-        let mut left = limit;
-        while let Some(first) = self.unread.front() {
-            let bytes = size(first);
-            let fits = left.records > 0 && bytes <= left.bytes;
-            if !fits && !taken.is_empty() {
-                break;
-            }
-            left.records = left.records.saturating_sub(1);
-            left.bytes = left.bytes.saturating_sub(bytes);
-            self.bytes -= bytes;
+        let mut budget = limit.budget();
+        while let Some(first) = self.unread.pop_front_if(|first| budget.admits(first)) {
+            self.bytes -= first.size();
             self.next = first.offset + 1;
-            taken.extend(self.unread.pop_front());
+            taken.push(first);
         }
         taken
     }
@@ -306,7 +299,7 @@ impl Stream {
             Arrived::Record(record) if record.offset < self.reached => false,
             Arrived::Record(record) => {
                 self.reached = record.offset + 1;
-                self.bytes += size(&record);
+                self.bytes += record.size();
                 self.unread.push_back(record);
                 true
             }
@@ -322,12 +315,6 @@ impl Stream {
             }
         }
     }
-}
-
-/// What a record counts against limits: its key and its value.
-fn size(record: &Stored) -> usize {
-    let part = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
-    part(&record.key) + part(&record.value)
 }
 
 /// The lane's thread.

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::error::KafkaError;
-use rollcall_log::Error;
+use rollcall_log::{Error, NewRecord};
 use tracing::{info, warn};
 
 use super::producer::{Failure, Offsets, Transactional, split};
-use super::{Ending, Job, outcome, size};
+use super::{Ending, Job, outcome};
 use crate::broker::Broker;
 use crate::settings::OPEN;
 
@@ -100,7 +100,7 @@ impl Server {
     /// Everything that waits, as far as one transaction takes it.
     fn collect(&self, first: Job) -> Vec<Job> {
         let weight = |job: &Job| {
-            let bytes: usize = job.append.records.iter().map(size).sum();
+            let bytes: usize = job.append.records.iter().map(NewRecord::size).sum();
             (job.append.records.len(), bytes)
         };
         let (mut records, mut bytes) = weight(&first);

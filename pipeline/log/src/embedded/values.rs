@@ -45,7 +45,7 @@ pub(super) fn parse_format(bytes: &[u8]) -> Option<(u32, u32)> {
 /// A record without its date; see [`set_appended_at`].
 pub(super) fn record(record: &NewRecord) -> Vec<u8> {
     let headers = record.headers.len() * 8;
-    let mut out = Vec::with_capacity(22 + headers + crate::placement::size(record));
+    let mut out = Vec::with_capacity(22 + headers + record.size());
     out.push(VERSION);
     let key = record.key.as_ref().map_or(0, |_| HAS_KEY);
     let value = record.value.as_ref().map_or(0, |_| HAS_VALUE);
