@@ -1,8 +1,10 @@
 //! The command line: what can be said, and what `--help` teaches.
 
+mod dlq;
 mod fleet;
 mod topics;
 
+pub(crate) use dlq::{Dlq, Filter as DlqFilter, Letters, Replay};
 pub(crate) use fleet::Fleet;
 pub(crate) use topics::{Topics, TopicsOf};
 
@@ -68,6 +70,9 @@ Prints `equal`, or the first difference of each partition: batch, topic or table
 Exit code 0 when equal, else 1. Records and tables stay as they are."
     )]
     Rebuild(Rebuild),
+    /// Look at the records that could not be folded, and fold them again once that is mended
+    #[command(subcommand)]
+    Dlq(Dlq),
     /// Make the topics on Kafka, or see how they differ from what they should be
     #[command(subcommand)]
     Topics(Topics),

@@ -21,7 +21,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use cli::{Cli, Command, Connections};
+use cli::{Cli, Command, Connections, Dlq};
 use commands::{Failure, Outcome};
 use tracing_subscriber::EnvFilter;
 
@@ -66,6 +66,8 @@ fn run(command: Command) -> Outcome {
         Command::Connections(Connections::Get(args)) => commands::connections::get(&args),
         Command::Send(args) => commands::send::run(&args),
         Command::Rebuild(args) => commands::rebuild::run(&args),
+        Command::Dlq(Dlq::List(args)) => commands::dlq::list(&args),
+        Command::Dlq(Dlq::Replay(args)) => commands::dlq::replay(&args),
         Command::Topics(command) => commands::topics::run(&command),
     }
 }

@@ -223,6 +223,20 @@ pub(crate) fn open_stopped(data_dir: &Path) -> anyhow::Result<EmbeddedLog> {
 
 /// Opens the log on Kafka that a configuration names, to look into.
 pub(crate) fn open_kafka(file: &Path) -> Result<Arc<dyn Log>, Failure> {
+    let settings = kafka(file)?.kafka.settings("reader", 1);
+    let log = KafkaLog::reader(settings).map_err(anyhow::Error::from)?;
+    Ok(Arc::new(log))
+}
+
+/// As [`open_kafka`], to append single records to. The name is the command's: no process has it.
+pub(crate) fn open_kafka_to_write(file: &Path) -> Result<Arc<dyn Log>, Failure> {
+    let settings = kafka(file)?.kafka.settings("command", 1);
+    let log = tokio::task::block_in_place(|| KafkaLog::open(settings));
+    Ok(Arc::new(log.map_err(anyhow::Error::from)?))
+}
+
+/// A configuration with the log on Kafka.
+fn kafka(file: &Path) -> Result<Config, Failure> {
     let config = config::load(&Sources {
         file: Some(file),
         is_dev: false,
@@ -234,8 +248,7 @@ pub(crate) fn open_kafka(file: &Path) -> Result<Arc<dyn Log>, Failure> {
                 .to_owned(),
         ));
     }
-    let log = KafkaLog::reader(config.kafka.settings("reader", 1)).map_err(anyhow::Error::from)?;
-    Ok(Arc::new(log))
+    Ok(config)
 }
 
 /// Opens the log of a stopped node so that nobody can start on it meanwhile. Nothing is cleaned.
