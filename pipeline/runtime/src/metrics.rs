@@ -25,6 +25,8 @@ pub const DERIVED: &str = "rollcall_process_derived_total";
 pub const BATCH_SECONDS: &str = "rollcall_process_batch_seconds";
 /// Rows replayed from the changelogs at start.
 pub const RESTORED: &str = "rollcall_process_restored_rows_total";
+/// Changelog records that a restore has still to read, by partition.
+pub const RESTORING: &str = "rollcall_process_restore_remaining_records";
 /// Number of the newest batch, by partition.
 pub const BATCH_NUMBER: &str = "rollcall_process_batch_number";
 /// When a partition's tables were last compared with their digest, by partition.
@@ -53,6 +55,10 @@ pub fn describe() {
         "Seconds from the start of a batch to its commit."
     );
     describe_counter!(RESTORED, "Changelog records replayed at start.");
+    describe_gauge!(
+        RESTORING,
+        "Changelog records that a restore has still to read, by partition."
+    );
     describe_gauge!(BATCH_NUMBER, "Number of the newest batch, by partition.");
     describe_gauge!(
         COMPARED_AT,
@@ -102,6 +108,15 @@ pub(crate) fn committed(partition: u32, number: u64, timers: u64, seconds: f64) 
 
 pub(crate) fn restored(rows: u64) {
     counter!(RESTORED).increment(rows);
+}
+
+/// A restore has this many records before it.
+pub(crate) fn restoring(partition: u32, records: u64) {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge is a float; exact below 2^53 records"
+    )]
+    gauge!(RESTORING, "partition" => partition.to_string()).set(records as f64);
 }
 
 /// A partition's tables were compared to the end; `took` is `None` when a restore did it.
