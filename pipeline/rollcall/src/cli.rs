@@ -171,6 +171,25 @@ pub(crate) struct Rebuild {
     /// Keep the rebuilt tables in this new folder; a node can start from them
     #[arg(long, value_name = "DIR")]
     pub(crate) into: Option<PathBuf>,
+    /// Where to begin
+    #[arg(long, value_enum, default_value_t = Base::Auto)]
+    pub(crate) from: Base,
+    /// Folder with checkpoints [default: as the node keeps them, `checkpoints` in its data folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoints: Option<PathBuf>,
+}
+
+/// Where a rebuild begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Base {
+    /// With the first record; where that is gone, with the oldest checkpoint that helps
+    Auto,
+    /// With the first record
+    Beginning,
+    /// With the oldest checkpoint of each partition
+    Oldest,
+    /// With the newest one: fast, and proves least
+    Newest,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The `rollcall` binary: parses, wires, runs, shuts down. What it wires lives in the other crates.
 
 mod banner;
+mod checkpoints;
 mod cli;
 mod commands;
 mod config;

@@ -21,6 +21,8 @@ pub(crate) struct Folders {
     pub(crate) log: PathBuf,
     /// The processor's tables.
     pub(crate) tables: PathBuf,
+    /// The tables written down now and then.
+    pub(crate) checkpoints: PathBuf,
     /// The broker's retained messages.
     pub(crate) broker: PathBuf,
     /// `rollcall dev`'s tenant file.
@@ -37,6 +39,7 @@ impl Folders {
         Self {
             log: data_dir.join("log"),
             tables: data_dir.join("tables"),
+            checkpoints: data_dir.join("checkpoints"),
             broker: data_dir.join("broker"),
             tenants: data_dir.join("tenants.json"),
             client_id: data_dir.join("mqtt-client-id"),
@@ -236,7 +239,7 @@ pub(crate) fn open_kafka_to_write(file: &Path) -> Result<Arc<dyn Log>, Failure> 
 }
 
 /// A configuration with the log on Kafka.
-fn kafka(file: &Path) -> Result<Config, Failure> {
+pub(crate) fn kafka(file: &Path) -> Result<Config, Failure> {
     let config = config::load(&Sources {
         file: Some(file),
         is_dev: false,

@@ -29,6 +29,28 @@ pub(crate) struct Inputs {
     pub(crate) records: Vec<(Topic, Vec<Stored>)>,
     /// Positions after the batch.
     pub(crate) next: Positions,
+    /// How far behind the partition is when the batch is done.
+    pub(crate) lag: Lag,
+}
+
+/// How far a partition is behind its inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lag {
+    /// Offsets that no batch has read; on Kafka the ends of transactions are among them.
+    pub(crate) records: u64,
+    /// How long the oldest record of the batch had waited, in milliseconds.
+    pub(crate) ms: i64,
+}
+
+impl Lag {
+    /// After a batch of `inputs`, which were read when the log ended at `ends`.
+    fn of(inputs: &Inputs, ends: &Positions) -> Self {
+        let behind = ends.iter().zip(inputs.next);
+        Self {
+            records: behind.map(|(end, next)| end.saturating_sub(next)).sum(),
+            ms: inputs.now - inputs.timers_at,
+        }
+    }
 }
 
 /// Reads the next batch from `positions` on.
@@ -66,6 +88,7 @@ pub(crate) fn read(
         timers_at: now,
         records: Vec::new(),
         next: *positions,
+        lag: Lag::default(),
     };
     let mut budget = Budget::of(policy);
     // The append time of the last status taken, when others wait behind it.
@@ -104,6 +127,7 @@ pub(crate) fn read(
         budget.spend(&records);
         inputs.records.push((topic, records));
     }
+    inputs.lag = Lag::of(&inputs, &ends);
     inputs.timers_at = inputs.timers_at.max(floor.1);
     Ok(inputs)
 }

@@ -61,6 +61,27 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// That of tables whose progress record is `meta`.
+    pub(crate) fn of(meta: &Meta) -> Self {
+        let mut inputs = Positions::default();
+        for (topic, next) in &meta.inputs {
+            let rank = Topic::INPUTS.iter().position(|one| one == topic);
+            if let Some(position) = rank.and_then(|rank| inputs.get_mut(rank)) {
+                *position = *next;
+            }
+        }
+        let digests = Table::ALL.map(|table| Digest(value_of(&meta.digests, table)));
+        Self {
+            batch: meta.batch,
+            now: meta.now,
+            timers_at: meta.timers_at,
+            policy_hash: xxh3_64(&meta.policy),
+            inputs,
+            changelogs: Table::ALL.map(|table| value_of(&meta.changelogs, table)),
+            digests: TableDigests(digests),
+        }
+    }
+
     /// The progress record that goes with the tables.
     pub(crate) fn meta(&self, policy: &[u8]) -> Meta {
         let digests = Table::ALL
@@ -224,15 +245,10 @@ impl<'a> Restoring<'a> {
     /// Of tables whose progress is `stored`.
     fn begin(of: Partition<'a>, stored: Meta) -> Result<Self, Error> {
         let (log, partition) = (of.log, of.number);
-        let digests = Table::ALL.map(|table| Digest(value_of(&stored.digests, table)));
         let progress = Progress {
-            batch: stored.batch,
-            now: stored.now,
-            timers_at: stored.timers_at,
             policy_hash: 0,
             inputs: committed(log, partition)?,
-            changelogs: Table::ALL.map(|table| value_of(&stored.changelogs, table)),
-            digests: TableDigests(digests),
+            ..Progress::of(&stored)
         };
         let mut ends = [0; Table::ALL.len()];
         let changelogs = Table::ALL.into_iter().zip(progress.changelogs);
