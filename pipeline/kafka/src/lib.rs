@@ -2,12 +2,13 @@
 //!
 //! `settings` says where and who; `topics` creates and checks the topics; `fetch` reads, `write`
 //! appends, in transactions where an append has to be one; `member` says which partitions are ours;
-//! `pulse` keeps clients alive; `log` puts them together.
+//! `pulse` keeps clients alive; `metrics` counts; `log` puts them together.
 
 mod broker;
 mod fetch;
 mod log;
 mod member;
+pub mod metrics;
 mod names;
 mod pulse;
 mod settings;

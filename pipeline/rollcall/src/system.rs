@@ -378,6 +378,7 @@ fn describe_metrics() {
     rollcall_bridge::metrics::describe();
     rollcall_broker::describe();
     rollcall_delivery::metrics::describe();
+    rollcall_kafka::metrics::describe();
     rollcall_mqtt::metrics::describe();
     rollcall_runtime::metrics::describe();
     rollcall_tenant::metrics::describe();
