@@ -1,14 +1,16 @@
 //! x-rh-identity: the document of a client whose tenant came from a place that has no document of
-//! its own, and (`header`) the caller of the API.
+//! its own, (`gateway`) the one that an auth gateway gives, and (`header`) the caller of the API.
 //!
 //! Shape: anchors/cloud-connector.md section 4, "What HBI takes today". Nothing is signed or
 //! checked here.
 
+mod gateway;
 mod header;
 
 use rollcall_model::{ClientId, Json};
 use serde::Serialize;
 
+pub use gateway::{BodyError, Owner, from_gateway};
 pub use header::{HeaderError, org_id};
 
 /// The identity of `client` as a System that authenticated with its certificate.

@@ -9,6 +9,7 @@
 
 pub mod certificates;
 pub mod gate;
+pub mod gateway;
 pub mod http;
 pub mod jvm;
 pub mod kafka;

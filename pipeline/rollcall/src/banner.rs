@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::plan::{Part, Plan};
@@ -21,11 +21,13 @@ pub(crate) struct Addresses {
 const UNKNOWN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Where devices' tenants come from.
-pub(crate) enum Tenants<'a> {
+pub(crate) enum Tenants {
     /// The built-in rules, with a file on top that may appear.
-    BuiltIn(&'a Path),
+    BuiltIn(PathBuf),
     /// The configured file alone.
-    File(&'a Path),
+    File(PathBuf),
+    /// The auth gateway at this URL.
+    Gateway(String),
 }
 
 /// What `rollcall dev` says.
@@ -33,7 +35,7 @@ pub(crate) fn dev(
     addresses: &Addresses,
     data_dir: &Path,
     is_temporary: bool,
-    tenants: &Tenants<'_>,
+    tenants: &Tenants,
 ) -> String {
     let Addresses { mqtt, http, ops } = addresses;
     let mqtt = mqtt.unwrap_or(UNKNOWN);
@@ -53,6 +55,7 @@ pub(crate) fn dev(
             "as {} says; changes count from the next look-up on",
             file.display()
         ),
+        Tenants::Gateway(url) => format!("as the auth gateway at {url} says"),
     };
     let url = match ops.port() {
         8081 => String::new(),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use rollcall_log::Clock;
-use rollcall_model::ClientId;
 use rollcall_model::event::TenantOutcome;
+use rollcall_model::{ClientId, LookupDue};
 use rollcall_schemas::tenant_file::found;
 
 use crate::error::FileError;
@@ -42,7 +42,8 @@ impl Dev {
 }
 
 impl Source for Dev {
-    fn look_up<'a>(&'a self, client: &'a ClientId) -> BoxFuture<'a, TenantOutcome> {
+    fn look_up<'a>(&'a self, due: &'a LookupDue) -> BoxFuture<'a, TenantOutcome> {
+        let client = &due.client_id;
         let named = self
             .overlay
             .as_ref()

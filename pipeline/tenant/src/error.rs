@@ -16,6 +16,37 @@ pub enum ConfigError {
     /// The file is missing or broken.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The `gateway` source needs to know where it is.
+    #[error("[tenant] kind = \"gateway\" names no gateway; set [tenant] url")]
+    NoUrl,
+    /// That is no place to ask at.
+    #[error("[tenant] url = {text:?}: give http://HOST[:PORT]/PATH or https://…")]
+    Url {
+        /// What was given.
+        text: String,
+    },
+    /// With nothing of it nobody would ever be asked.
+    #[error("[tenant] {key} = 0: give at least 1")]
+    Zero {
+        /// The key.
+        key: &'static str,
+    },
+    /// Certificates cannot be read.
+    #[error("[tenant] ca_file {}: cannot be used", .path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The HTTP client cannot be made.
+    #[error("cannot set up HTTP for the auth gateway")]
+    Client {
+        /// What the library said.
+        #[source]
+        source: reqwest::Error,
+    },
 }
 
 /// Why a tenant file is refused. At start this stops the process; later the last good content

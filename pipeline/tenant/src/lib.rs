@@ -8,12 +8,13 @@
 //! ```text
 //! tenantless ──▶ run (read, look up, append) ──▶ tenants
 //!                     │           └─ a record that does not decode ──▶ dead-letters
-//!                 Source: static_file, dev        (later: gateway, cache, breaker)
+//!                 Source: static_file, dev, gateway
 //! ```
 
 mod config;
 mod dev;
 mod error;
+mod gateway;
 mod run;
 mod source;
 mod static_file;
@@ -23,6 +24,7 @@ pub mod metrics;
 pub use config::{Config, Kind};
 pub use dev::Dev;
 pub use error::{ConfigError, Error, FileError};
+pub use gateway::Gateway;
 pub use run::{GROUP, Resolver};
 pub use source::Source;
 pub use static_file::StaticFile;

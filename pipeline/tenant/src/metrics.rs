@@ -1,8 +1,14 @@
 //! The resolver's metrics: names, descriptions, and the functions that count and log together.
 
-use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use std::time::Duration;
+
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use rollcall_model::ReasonCode;
 use rollcall_model::event::TenantOutcome;
+
+use crate::gateway::State;
 
 /// Look-ups answered. Label `outcome`: found, unknown, unavailable.
 pub const LOOKUPS: &str = "rollcall_tenant_lookups_total";
@@ -14,6 +20,14 @@ pub const DEAD_LETTERS: &str = "rollcall_tenant_dead_letters_total";
 pub const SKIPPED: &str = "rollcall_tenant_skipped_records_total";
 /// Times the tenant file was read again. Label `outcome`: loaded, broken, removed.
 pub const FILE_RELOADS: &str = "rollcall_tenant_file_reloads_total";
+
+/// What became of look-ups at the gateway. Label `step`: cached, refused, timed_out, unreachable, or
+/// the status of the answer.
+pub const GATEWAY: &str = "rollcall_tenant_gateway_total";
+/// How long a request to the gateway took, in seconds.
+pub const GATEWAY_DURATION: &str = "rollcall_tenant_gateway_duration_seconds";
+/// Whether the gateway is asked: 0 = yes, 1 = one request is trying, 2 = no.
+pub const BREAKER: &str = "rollcall_tenant_gateway_breaker";
 
 /// Describes every metric of this crate to the installed recorder.
 pub fn describe() {
@@ -27,6 +41,20 @@ pub fn describe() {
         Unit::Seconds,
         "How long a tenant look-up took."
     );
+    describe_counter!(
+        GATEWAY,
+        Unit::Count,
+        "Look-ups at the auth gateway, by what became of them."
+    );
+    describe_histogram!(
+        GATEWAY_DURATION,
+        Unit::Seconds,
+        "How long a request to the auth gateway took."
+    );
+    describe_gauge!(
+        BREAKER,
+        "Whether the auth gateway is asked: 0 yes, 1 one request tries, 2 no."
+    );
     describe_counter!(DEAD_LETTERS, Unit::Count, "Look-ups refused, by reason.");
     describe_counter!(
         SKIPPED,
@@ -38,6 +66,44 @@ pub fn describe() {
         Unit::Count,
         "Reads of a changed tenant file, by outcome."
     );
+}
+
+/// What became of a look-up at the gateway.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    /// It was answered a moment ago.
+    Cached,
+    /// The breaker let nobody through.
+    Refused,
+    /// No answer came in time.
+    TimedOut,
+    /// No connection, or it broke.
+    Unreachable,
+    /// An answer with this status.
+    Answered(u16),
+}
+
+pub(crate) fn gateway(step: Step) {
+    let label = match step {
+        Step::Cached => "cached".to_owned(),
+        Step::Refused => "refused".to_owned(),
+        Step::TimedOut => "timed_out".to_owned(),
+        Step::Unreachable => "unreachable".to_owned(),
+        Step::Answered(status) => status.to_string(),
+    };
+    counter!(GATEWAY, "step" => label).increment(1);
+}
+
+pub(crate) fn gateway_took(took: Duration) {
+    histogram!(GATEWAY_DURATION).record(took.as_secs_f64());
+}
+
+pub(crate) fn breaker(state: State) {
+    gauge!(BREAKER).set(match state {
+        State::Closed => 0.0,
+        State::HalfOpen => 1.0,
+        State::Open => 2.0,
+    });
 }
 
 /// A look-up was answered after `seconds`.

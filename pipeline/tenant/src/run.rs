@@ -72,7 +72,7 @@ impl Resolver {
             Err((reason, text)) => return self.dead_letter(at, record, reason, text),
         };
         let begun = Instant::now();
-        let outcome = self.source.look_up(&due.client_id).await;
+        let outcome = self.source.look_up(&due).await;
         metrics::looked_up(&outcome, begun.elapsed().as_secs_f64());
         let source = AnswerSource::Resolver {
             lookup_id: due.lookup_id,

@@ -1,7 +1,7 @@
 //! Where tenants are known.
 
 use futures::future::BoxFuture;
-use rollcall_model::ClientId;
+use rollcall_model::LookupDue;
 use rollcall_model::event::TenantOutcome;
 
 /// Something that knows whose a client is.
@@ -10,6 +10,6 @@ use rollcall_model::event::TenantOutcome;
 /// operator. Nothing of it may be kept across the call: the resolver drops a look-up when it is
 /// told to stop, and asks again at its next start.
 pub trait Source: Send + Sync + 'static {
-    /// Whose is `client`?
-    fn look_up<'a>(&'a self, client: &'a ClientId) -> BoxFuture<'a, TenantOutcome>;
+    /// Whose is the client of `due`?
+    fn look_up<'a>(&'a self, due: &'a LookupDue) -> BoxFuture<'a, TenantOutcome>;
 }

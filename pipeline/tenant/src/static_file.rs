@@ -12,7 +12,7 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use parking_lot::Mutex;
 use rollcall_log::Clock;
 use rollcall_model::event::TenantOutcome;
-use rollcall_model::{ClientId, Millis};
+use rollcall_model::{LookupDue, Millis};
 use rollcall_schemas::tenant_file::Entries;
 
 use crate::error::FileError;
@@ -40,11 +40,11 @@ impl StaticFile {
 }
 
 impl Source for StaticFile {
-    fn look_up<'a>(&'a self, client: &'a ClientId) -> BoxFuture<'a, TenantOutcome> {
+    fn look_up<'a>(&'a self, due: &'a LookupDue) -> BoxFuture<'a, TenantOutcome> {
         let outcome = self
             .0
             .entries()
-            .outcome(client)
+            .outcome(&due.client_id)
             .unwrap_or(TenantOutcome::Unknown);
         ready(outcome).boxed()
     }

@@ -2,3 +2,4 @@
 
 mod files;
 mod resolver;
+pub(crate) mod support;

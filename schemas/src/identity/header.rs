@@ -12,7 +12,7 @@ use crate::object::Object;
 use crate::text::message;
 
 /// Standard alphabet; gateways differ about the padding.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );

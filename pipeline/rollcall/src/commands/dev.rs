@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use rollcall_log::{Clock, SystemClock};
-use rollcall_tenant::Source;
+use rollcall_tenant::{Kind, Source};
 use tempfile::TempDir;
 
 use super::node::Node;
@@ -29,17 +29,13 @@ pub(crate) fn run(args: &Dev) -> Outcome {
         ));
     }
     let data = DataDir::open(&config.process.data_dir)?;
-    let (source, file) = tenants(&config, data.path())?;
+    let (source, shown) = tenants(&config, data.path())?;
     let node = Node {
         config: &config,
         data_dir: data.path(),
         plan: Plan::dev(),
         tenants: Some(source),
         fleet,
-    };
-    let shown = match &config.tenant.file {
-        Some(file) => Tenants::File(file),
-        None => Tenants::BuiltIn(&file),
     };
     node.run(|system| banner::dev(&system.addresses, data.path(), data.is_temporary(), &shown))
 }
@@ -65,18 +61,28 @@ fn effective(args: &Dev) -> Result<Config, Failure> {
     })?)
 }
 
-/// The configured file alone, or the built-in rules with a file on top that may appear later.
-fn tenants(config: &Config, data_dir: &Path) -> anyhow::Result<(Arc<dyn Source>, PathBuf)> {
+/// The configured source, or the built-in rules with a file on top that may appear later.
+fn tenants(config: &Config, data_dir: &Path) -> anyhow::Result<(Arc<dyn Source>, Tenants)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    if let Some(file) = &config.tenant.file {
-        return Ok((config.tenant.open(clock)?, file.clone()));
+    match (config.tenant.kind, &config.tenant.file, &config.tenant.url) {
+        (Kind::Gateway, _, url) => {
+            config.tenant.check()?;
+            let url = url.clone().unwrap_or_default();
+            Ok((config.tenant.open(clock)?, Tenants::Gateway(url)))
+        }
+        (Kind::Static, Some(file), _) => {
+            let shown = Tenants::File(file.clone());
+            Ok((config.tenant.open(clock)?, shown))
+        }
+        (Kind::Static, None, _) => {
+            let file = Folders::of(data_dir).tenants;
+            let built_in = rollcall_tenant::Config {
+                file: Some(file.clone()),
+                ..config.tenant.clone()
+            };
+            Ok((built_in.open_dev(clock)?, Tenants::BuiltIn(file)))
+        }
     }
-    let file = Folders::of(data_dir).tenants;
-    let built_in = rollcall_tenant::Config {
-        file: Some(file.clone()),
-        ..config.tenant.clone()
-    };
-    Ok((built_in.open_dev(clock)?, file))
 }
 
 /// The data folder: the one that was named, or a temporary one that goes with the process.

@@ -11,6 +11,7 @@ use rollcall_model::{ClientId, Millis};
 use rollcall_schemas::identity;
 use tempfile::TempDir;
 
+use super::support::due;
 use crate::static_file::CHECK_INTERVAL_MS;
 use crate::{Config, ConfigError, FileError, Kind, Source};
 
@@ -56,6 +57,7 @@ impl Place {
         Config {
             kind: Kind::Static,
             file: Some(self.path.clone()),
+            ..Config::default()
         }
     }
 
@@ -75,9 +77,8 @@ impl Place {
 }
 
 fn ask(source: &Arc<dyn Source>, client: &str) -> TenantOutcome {
-    let client = ClientId::new(client).unwrap();
     source
-        .look_up(&client)
+        .look_up(&due(client))
         .now_or_never()
         .expect("a file answers at once")
 }

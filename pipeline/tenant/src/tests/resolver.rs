@@ -28,7 +28,7 @@ struct Script {
 }
 
 impl Source for Script {
-    fn look_up<'a>(&'a self, _client: &'a ClientId) -> BoxFuture<'a, TenantOutcome> {
+    fn look_up<'a>(&'a self, _due: &'a LookupDue) -> BoxFuture<'a, TenantOutcome> {
         if self.asked.fetch_add(1, Ordering::SeqCst) >= self.holds_from {
             return pending().boxed();
         }

@@ -1,0 +1,125 @@
+//! The `gateway` source: Cloud Connector's auth gateway, asked over HTTP.
+//!
+//! A look-up goes through, in this order: `cache` (what it said a moment ago), `breaker` (not while
+//! it is down), the places and the rate that are allowed, `ask` (one request with a deadline) and
+//! `answer` (what the answer means). Whatever is not plainly the gateway's word on a client is
+//! Unavailable: the fold keeps its tenant then and asks again later, with a pause of its own. So
+//! nothing is tried twice in here.
+
+mod answer;
+mod ask;
+mod breaker;
+mod cache;
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use parking_lot::Mutex;
+use rollcall_log::Clock;
+use rollcall_model::LookupDue;
+use rollcall_model::event::TenantOutcome;
+use tokio::sync::Semaphore;
+
+use crate::config::Config;
+use crate::error::ConfigError;
+use crate::metrics::{self, Step};
+use crate::source::Source;
+use answer::Verdict;
+use ask::Asker;
+use breaker::{Admit, Breaker};
+use cache::Cache;
+
+pub(crate) use breaker::State;
+
+/// Asks an auth gateway.
+pub struct Gateway {
+    asker: Asker,
+    clock: Arc<dyn Clock>,
+    cache: Mutex<Cache>,
+    breaker: Mutex<Breaker>,
+    /// Requests that may be under way.
+    places: Semaphore,
+    rate: DefaultDirectRateLimiter,
+}
+
+impl Gateway {
+    /// A gateway as `config` describes it. Nobody is asked yet.
+    ///
+    /// Errors: [`ConfigError`].
+    pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
+        let rate = NonZeroU32::new(config.rate_per_second).unwrap_or(NonZeroU32::MIN);
+        // One at a time, evenly spread: what recovers sees no burst.
+        let quota = Quota::per_second(rate).allow_burst(NonZeroU32::MIN);
+        Ok(Self {
+            asker: Asker::new(config)?,
+            clock,
+            cache: Mutex::new(Cache::new(config)),
+            breaker: Mutex::new(Breaker::new(config.timeout)),
+            places: Semaphore::new(config.concurrency as usize),
+            rate: RateLimiter::direct(quota),
+        })
+    }
+
+    async fn answer(&self, due: &LookupDue) -> TenantOutcome {
+        let client = &due.client_id;
+        if let Some(known) = self.cache.lock().get(client, self.clock.now()) {
+            metrics::gateway(Step::Cached);
+            return known;
+        }
+        // First without waiting: while it is down, nobody queues for it.
+        if let Some(outcome) = self.refusal(false) {
+            return outcome;
+        }
+        // Its places are never taken away.
+        let _place = self.places.acquire().await;
+        self.rate.until_ready().await;
+        if let Some(outcome) = self.refusal(true) {
+            return outcome;
+        }
+        let verdict = self.asker.ask(due).await;
+        self.learn(&verdict);
+        let now = self.clock.now();
+        self.cache.lock().put(client, &verdict.outcome, now);
+        verdict.outcome
+    }
+
+    /// What to say while the breaker lets nobody through. `is_last` = a request follows if it does.
+    fn refusal(&self, is_last: bool) -> Option<TenantOutcome> {
+        let now = self.clock.now();
+        let mut breaker = self.breaker.lock();
+        let admitted = match is_last {
+            true => breaker.admit(now),
+            false => breaker.look(now),
+        };
+        let Admit::No { left_ms, cause } = admitted else {
+            return None;
+        };
+        metrics::gateway(Step::Refused);
+        let left = humantime::format_duration(Duration::from_millis(left_ms));
+        Some(TenantOutcome::Unavailable {
+            cause: format!("not asked for another {left}, because: {cause}"),
+        })
+    }
+
+    fn learn(&self, verdict: &Verdict) {
+        let now = self.clock.now();
+        let mut breaker = self.breaker.lock();
+        match &verdict.outcome {
+            TenantOutcome::Unavailable { cause } => {
+                breaker.failed(now, cause, verdict.retry_after, fastrand::f64());
+            }
+            _ => breaker.succeeded(),
+        }
+        metrics::breaker(breaker.state());
+    }
+}
+
+impl Source for Gateway {
+    fn look_up<'a>(&'a self, due: &'a LookupDue) -> BoxFuture<'a, TenantOutcome> {
+        self.answer(due).boxed()
+    }
+}
