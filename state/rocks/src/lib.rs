@@ -8,13 +8,15 @@
 //! knows nothing of logs.
 //!
 //! Reading order: `store` (open, format, lock), `partition` (the tables), `view` (the same,
-//! standing still), `options` (memory and files).
+//! standing still), `pairs` (what the API's replica is kept in), `options` (memory and files).
 
 mod options;
+mod pairs;
 mod partition;
 mod store;
 mod view;
 
+pub use pairs::RocksPairs;
 pub use partition::PartitionTables;
 pub use store::RocksStore;
 pub use view::PartitionViews;
