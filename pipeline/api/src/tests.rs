@@ -2,8 +2,13 @@
 //! routers.
 
 mod any_head;
+mod digests;
+mod faulty;
 mod identity;
+mod kept;
+mod lag;
 mod message;
+mod model;
 mod operator;
 mod paging;
 mod probes;
