@@ -25,9 +25,18 @@ pub enum Error {
         topic: Topic,
         /// Its partition.
         partition: u32,
-        /// The record.
+        /// The first record of those that were applied together.
         offset: u64,
-        /// What the tables said.
+        /// What the store said.
+        #[source]
+        source: rollcall_tables::Error,
+    },
+    /// What is kept cannot be read or written, apart from any record.
+    #[error("replica cannot {action} what it keeps")]
+    Keep {
+        /// What was tried.
+        action: &'static str,
+        /// What the store said.
         #[source]
         source: rollcall_tables::Error,
     },

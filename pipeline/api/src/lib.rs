@@ -7,8 +7,7 @@
 //! ```
 //!
 //! What is to be sent to a device goes to `requests`, a replayed dead letter to its topic; nothing
-//! else is written. Answers may lag
-//! behind the log; `/readyz` says by how many records.
+//! else is written. Answers may lag behind the log; `/readyz` says by how many records and seconds.
 
 mod comparisons;
 mod config;
@@ -37,7 +36,7 @@ pub use error::{ConfigError, Error, ServeError};
 pub use health::{Check, Condition, Health};
 pub use ops::{Ops, ops};
 pub use public::{BASE, public};
-pub use replica::{Follower, Page, Replica};
+pub use replica::{Follower, Kept, Page, Replica};
 pub use requests::Requests;
 pub use serve::{bind, serve};
 

@@ -24,8 +24,14 @@ pub const REPLICA_LAG: &str = "rollcall_replica_lag_records";
 pub const REPLICA_RECORDS: &str = "rollcall_replica_records_total";
 /// Rows that do not decode: kept, but invisible to the read API. Label `topic`.
 pub const REPLICA_REFUSED: &str = "rollcall_replica_refused_total";
-/// Times the replica began anew because retention overtook it.
+/// How old the rows are while records are waiting, in seconds; 0 when caught up.
+pub const REPLICA_LAG_SECONDS: &str = "rollcall_replica_lag_seconds";
+/// Times the replica began anew because what it held is no beginning of the log. Label `reason`.
 pub const REPLICA_RESTARTS: &str = "rollcall_replica_restarts_total";
+/// Comparisons of the replica's digests with the schedule. Labels `topic`, `outcome`.
+pub const REPLICA_COMPARISONS: &str = "rollcall_replica_comparisons_total";
+/// Changelog partitions whose newest comparison found a difference. Label `topic`.
+pub const REPLICA_MISMATCHES: &str = "rollcall_replica_mismatches";
 
 /// Upper bounds of every duration's histogram, in seconds: 1 ms to 10 s, around the goals of
 /// DESIGN.md section 11.
@@ -71,6 +77,21 @@ pub fn describe() {
         REPLICA_RESTARTS,
         Unit::Count,
         "Times the replica had to begin anew."
+    );
+    describe_gauge!(
+        REPLICA_LAG_SECONDS,
+        Unit::Seconds,
+        "How old the replica's rows are while records are waiting."
+    );
+    describe_counter!(
+        REPLICA_COMPARISONS,
+        Unit::Count,
+        "Comparisons of the replica's digests with the schedule."
+    );
+    describe_gauge!(
+        REPLICA_MISMATCHES,
+        Unit::Count,
+        "Changelog partitions of which the replica has another digest than the schedule."
     );
 }
 
@@ -140,8 +161,48 @@ pub(crate) fn unreachable(error: &crate::Error) {
     );
 }
 
-/// Retention took changelog records before they were read.
-pub(crate) fn restarted(topic: Topic, partition: u32, from: u64, start: u64) {
-    counter!(REPLICA_RESTARTS).increment(1);
-    tracing::warn!(%topic, partition, from, start, "Replica was overtaken and begins anew.");
+/// How old the rows are.
+pub(crate) fn lag_seconds(milliseconds: u64) {
+    gauge!(REPLICA_LAG_SECONDS).set(milliseconds as f64 / 1000.0);
+}
+
+/// What the replica held is no beginning of the log.
+pub(crate) fn anew(reason: &'static str) {
+    counter!(REPLICA_RESTARTS, "reason" => reason).increment(1);
+    tracing::warn!(
+        reason,
+        "Replica cannot go on from where it stood; filled anew."
+    );
+}
+
+/// A schedule record does not decode.
+pub(crate) fn unscheduled(partition: u32, error: &rollcall_schemas::DecodeError) {
+    tracing::warn!(partition, %error, "Replica cannot read a schedule record; not compared.");
+}
+
+/// A digest was compared with the schedule. `is_news`: a mismatch has not been told yet.
+pub(crate) fn compared(
+    topic: Topic,
+    partition: u32,
+    batch: u64,
+    mismatch: Option<&str>,
+    is_news: bool,
+) {
+    let outcome = if mismatch.is_some() {
+        "mismatch"
+    } else {
+        "equal"
+    };
+    counter!(REPLICA_COMPARISONS, "topic" => topic.as_str(), "outcome" => outcome).increment(1);
+    match mismatch {
+        Some(mismatch) if is_news => {
+            tracing::error!(%topic, partition, batch, mismatch, "Replica differs from the schedule.");
+        }
+        _ => tracing::debug!(%topic, partition, batch, outcome, "Replica compared."),
+    }
+}
+
+/// How many partitions of a changelog differ.
+pub(crate) fn mismatches(topic: Topic, partitions: usize) {
+    gauge!(REPLICA_MISMATCHES, "topic" => topic.as_str()).set(partitions as f64);
 }

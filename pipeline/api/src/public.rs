@@ -56,13 +56,10 @@ struct Public {
 }
 
 impl Public {
-    /// The replica, once it can be believed.
-    fn ready(&self) -> Result<&Replica, Problem> {
-        if self.replica.is_ready() {
-            Ok(&self.replica)
-        } else {
-            Err(Problem::starting())
-        }
+    /// The row of `client` if callers of `org_id` may see it.
+    fn visible(&self, org_id: &str, client: &str) -> Result<Option<Bytes>, Problem> {
+        let replica = &self.replica;
+        replica.ask(|replica| replica.visible(org_id, self.lookup, client.as_bytes()))
     }
 }
 
@@ -74,13 +71,15 @@ async fn list(
 ) -> Result<Response, Problem> {
     let caller = Caller::of(&headers)?;
     let window = Window::of(&Params::of(&uri)?)?;
-    let page = public
-        .ready()?
-        .page(&caller.org_id, public.lookup, window.offset, window.limit);
-    let page = page.map_err(|error| Problem::internal(&error))?;
-    let data: Vec<_> = page.values.iter().map(row).collect::<Result<_, _>>()?;
-    let data = data.into_iter().map(Connection::new).collect();
-    Ok(json(&Paged::new(CONNECTIONS, window, page.total, data)))
+    let Window { offset, limit } = window;
+    let (lookup, org_id) = (public.lookup, caller.org_id);
+    let made = public.replica.list(move |replica| {
+        let page = replica.ask(|replica| replica.page(&org_id, lookup, offset, limit))?;
+        let data: Vec<_> = page.values.iter().map(row).collect::<Result<_, _>>()?;
+        let data = data.into_iter().map(Connection::new).collect();
+        Ok(json(&Paged::new(CONNECTIONS, window, page.total, data)))
+    });
+    made.await
 }
 
 /// `GET /v2/connections/{id}/status`.
@@ -91,10 +90,8 @@ async fn status(
 ) -> Result<Response, Problem> {
     let caller = Caller::of(&headers)?;
     let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
-    let value = public
-        .ready()?
-        .visible(&caller.org_id, public.lookup, id.as_bytes());
-    let Some(value) = value.map_err(|error| Problem::internal(&error))? else {
+    let value = public.visible(&caller.org_id, &id)?;
+    let Some(value) = value else {
         return Ok(json(&Status::disconnected()));
     };
     let row = row(&value)?;
@@ -119,10 +116,8 @@ async fn message(
     let caller = Caller::of(&headers)?;
     let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
     let body = body.map_err(|error| Problem::body(&error))?;
-    let value = public
-        .ready()?
-        .visible(&caller.org_id, public.lookup, id.as_bytes());
-    let Some(value) = value.map_err(|error| Problem::internal(&error))? else {
+    let value = public.visible(&caller.org_id, &id)?;
+    let Some(value) = value else {
         let detail = format!("there is no connection of client `{id}`");
         return Err(Problem::not_found(detail));
     };

@@ -1,27 +1,65 @@
 //! The replica of the changelogs that every answer comes from, as a handle that anyone may hold.
 //!
-//! Rows are kept as they are on the wire; readers decode outside of the lock.
+//! ```text
+//! changelogs ──▶ Follower (follow, cursor) ──▶ write ──▶ pairs ──▶ read ──▶ answers
+//! schedule ─────────▶ compare                (keys, facts, totals, progress say what stands there)
+//! ```
+//!
+//! Rows are kept as they are on the wire, in pairs that may be larger than memory and outlive the
+//! process; a start goes on where the last one stood. Every answer comes from one view of them.
 
+mod compare;
+mod cursor;
+mod facts;
 mod follow;
-mod state;
-mod visible;
+mod keys;
+mod progress;
+mod read;
+mod totals;
+mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use parking_lot::RwLock;
-use rollcall_log::Log;
+use parking_lot::{Mutex, RwLock};
+use rollcall_log::{Clock, Log};
 use rollcall_model::row::Presence;
-use rollcall_tables::{Error, Table};
-use tokio::sync::watch;
+use rollcall_tables::{Error, MemoryPairs, Pairs, Table};
+use tokio::sync::{Semaphore, watch};
 
 use crate::config::Lookup;
-use state::State;
+use crate::problem::Problem;
+use compare::Compared;
+use totals::Totals;
 
-pub(crate) use state::PRESENCES;
+pub(crate) use compare::ShownDigests;
 
 pub use follow::Follower;
+
+/// Every presence, in the order of the counts.
+pub(crate) const PRESENCES: [Presence; 4] = [
+    Presence::Online,
+    Presence::Inactive,
+    Presence::Offline,
+    Presence::Unverified,
+];
+
+/// Lists made at the same time: each may hold [`crate::page::LIMIT_MAX`] rows.
+const LISTS_MAX: usize = 4;
+
+/// Nothing is waiting.
+const NOT_BEHIND: i64 = i64::MAX;
+
+/// Where a replica keeps what it has read.
+#[derive(Clone)]
+pub struct Kept {
+    /// Rows and positions.
+    pub pairs: Arc<dyn Pairs>,
+    /// What tells the log from others that these pairs may have been of, such as where its brokers
+    /// are: under another name everything is read again.
+    pub log_name: String,
+}
 
 /// The rows as of a moment ago; clones share them.
 #[derive(Clone)]
@@ -40,26 +78,50 @@ pub struct Page {
 
 /// What the handles and the follower share.
 struct Shared {
-    state: RwLock<State>,
+    pairs: Arc<dyn Pairs>,
+    clock: Arc<dyn Clock>,
+    totals: RwLock<Totals>,
+    compared: Mutex<Compared>,
     /// Whether the end seen at the follower's start has been passed.
     is_ready: AtomicBool,
     /// Changelog records not read yet, as of the last look.
     lag: AtomicU64,
+    /// The moment that the rows are of while records are waiting, milliseconds; else
+    /// [`NOT_BEHIND`].
+    behind_since: AtomicI64,
     /// Changes after every round of the follower that applied something, and when it becomes ready.
     rounds: watch::Sender<u64>,
+    lists: Semaphore,
+}
+
+impl Kept {
+    /// In memory, for what lives no longer than the process.
+    pub fn in_memory() -> Self {
+        Self {
+            pairs: Arc::new(MemoryPairs::default()),
+            log_name: String::new(),
+        }
+    }
 }
 
 impl Replica {
-    /// An empty replica of the changelogs in `log`, and the follower that fills it when it is run.
-    pub fn new(log: Arc<dyn Log>) -> (Replica, Follower) {
+    /// A replica of the changelogs in `log`, in what is `kept`, and the follower that brings it up
+    /// to date when it is run. One at a time for the same pairs.
+    pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, kept: Kept) -> (Replica, Follower) {
         let shared = Arc::new(Shared {
-            state: RwLock::default(),
+            pairs: kept.pairs,
+            clock: clock.clone(),
+            totals: RwLock::default(),
+            compared: Mutex::default(),
             is_ready: AtomicBool::new(false),
             lag: AtomicU64::new(0),
+            behind_since: AtomicI64::new(NOT_BEHIND),
             rounds: watch::Sender::new(0),
+            lists: Semaphore::new(LISTS_MAX),
         });
         let replica = Replica { shared };
-        (replica.clone(), Follower::new(log, replica))
+        let follower = Follower::new(log, clock, replica.clone(), kept.log_name);
+        (replica, follower)
     }
 
     /// Whether everything that was in the changelogs at the follower's start has been read.
@@ -72,6 +134,18 @@ impl Replica {
         self.shared.lag.load(Ordering::Acquire)
     }
 
+    /// How old the rows are while records are waiting: milliseconds since the newest record applied
+    /// was appended, or since nothing was waiting, whichever is less. 0 when caught up.
+    pub fn lag_ms(&self) -> u64 {
+        match self.shared.behind_since.load(Ordering::Acquire) {
+            NOT_BEHIND => 0,
+            since => {
+                let behind = self.shared.clock.now().0.saturating_sub(since);
+                u64::try_from(behind).unwrap_or(0)
+            }
+        }
+    }
+
     /// Changes whenever rows may have changed, and when the replica becomes ready.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.shared.rounds.subscribe()
@@ -79,12 +153,14 @@ impl Replica {
 
     /// The row of a client, whoever owns it.
     pub fn get(&self, client: &[u8]) -> Result<Option<Bytes>, Error> {
-        self.shared.state.read().get(Table::Connections, client)
+        let view = self.shared.pairs.view();
+        read::get(view.as_ref(), Table::Connections, client)
     }
 
     /// Rows and their keys by client id, from the first after `after`, whoever owns them.
     pub fn scan(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<(Bytes, Bytes)>, Error> {
-        self.shared.state.read().scan(after, limit)
+        let view = self.shared.pairs.view();
+        read::scan(view.as_ref(), Table::Connections, &[], after, limit)
     }
 
     /// As [`Replica::scan`], rows of one organisation only; `""` has none.
@@ -94,17 +170,22 @@ impl Replica {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, Error> {
-        self.shared.state.read().scan_org(org_id, after, limit)
+        let view = self.shared.pairs.view();
+        read::scan_org(view.as_ref(), org_id, after, limit)
     }
 
     /// Encoded deliveries of a client, at most `limit`.
     pub fn deliveries(&self, client: &[u8], limit: usize) -> Result<Vec<Bytes>, Error> {
-        self.shared.state.read().deliveries(client, limit)
+        let view = self.shared.pairs.view();
+        // Keys are client id, 0x00, delivery id, and no client id holds 0x00.
+        let prefix = [client, &[0]].concat();
+        let rows = read::scan(view.as_ref(), Table::Outbox, &prefix, None, limit)?;
+        Ok(rows.into_iter().map(|(_, value)| value).collect())
     }
 
     /// What callers of `org_id` may see: connected rows with a tenant, by client id.
     ///
-    /// Takes time in proportion to `offset + limit`, under the read lock.
+    /// Takes time in proportion to `offset + limit`, and holds up nobody.
     pub fn page(
         &self,
         org_id: &str,
@@ -112,7 +193,8 @@ impl Replica {
         offset: usize,
         limit: usize,
     ) -> Result<Page, Error> {
-        self.shared.state.read().page(org_id, lookup, offset, limit)
+        let view = self.shared.pairs.view();
+        read::page(view.as_ref(), org_id, lookup, offset, limit)
     }
 
     /// The row of `client` if callers of `org_id` may see it.
@@ -122,11 +204,48 @@ impl Replica {
         lookup: Lookup,
         client: &[u8],
     ) -> Result<Option<Bytes>, Error> {
-        self.shared.state.read().visible(org_id, lookup, client)
+        let view = self.shared.pairs.view();
+        read::visible(view.as_ref(), org_id, lookup, client)
     }
 
     /// How many rows have this presence.
     pub fn count(&self, presence: Presence) -> usize {
-        self.shared.state.read().count(presence)
+        let totals = self.shared.totals.read().presences;
+        let counts = PRESENCES.into_iter().zip(totals);
+        let found = counts.into_iter().find(|(one, _)| *one == presence);
+        found.map_or(0, |(_, count)| usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    /// What `question` finds, if the replica can be believed: before it has caught up, a row that
+    /// is missing may only be late, and while it is emptied, gone.
+    pub(crate) fn ask<T>(
+        &self,
+        question: impl FnOnce(&Replica) -> Result<T, Error>,
+    ) -> Result<T, Problem> {
+        if !self.is_ready() {
+            return Err(Problem::starting());
+        }
+        let answer = question(self).map_err(|error| Problem::internal(&error))?;
+        match self.is_ready() {
+            true => Ok(answer),
+            false => Err(Problem::starting()),
+        }
+    }
+
+    /// Has a list made on a thread that may wait for the disk, few at a time.
+    pub(crate) async fn list<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(&Replica) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let turn = self.shared.lists.acquire().await;
+        let _turn = turn.map_err(|error| Problem::internal(&error))?;
+        let replica = self.clone();
+        let made = tokio::task::spawn_blocking(move || make(&replica)).await;
+        made.map_err(|error| Problem::internal(&error))?
+    }
+
+    /// What the comparisons with the schedule have come to.
+    pub(crate) fn digests(&self) -> ShownDigests {
+        self.shared.compared.lock().shown()
     }
 }

@@ -3,8 +3,13 @@
 
 mod any_head;
 mod dead_letters;
+mod digests;
+mod faulty;
 mod identity;
+mod kept;
+mod lag;
 mod message;
+mod model;
 mod operator;
 mod paging;
 mod probes;

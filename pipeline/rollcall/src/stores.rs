@@ -1,19 +1,23 @@
 //! The folders of a node, and the stores in them.
 
+mod shares;
+
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
+use rollcall_api::Kept;
 use rollcall_kafka::KafkaLog;
 use rollcall_log::{Clock, EmbeddedLog, EmbeddedOptions, Error, Log, SystemClock};
 use rollcall_model::{Policy, Topic};
-use rollcall_rocks::RocksStore;
+use rollcall_rocks::{RocksPairs, RocksStore};
 use rollcall_tables::Bounds;
 
 use crate::commands::Failure;
 use crate::config::{self, Config, LogKind, Sources};
+use shares::Shares;
 
 /// Where what is kept, below the data folder.
 pub(crate) struct Folders {
@@ -23,6 +27,8 @@ pub(crate) struct Folders {
     pub(crate) tables: PathBuf,
     /// The tables written down now and then.
     pub(crate) checkpoints: PathBuf,
+    /// The API's replica.
+    replica: PathBuf,
     /// The broker's retained messages.
     pub(crate) broker: PathBuf,
     /// `rollcall dev`'s tenant file.
@@ -40,6 +46,7 @@ impl Folders {
             log: data_dir.join("log"),
             tables: data_dir.join("tables"),
             checkpoints: data_dir.join("checkpoints"),
+            replica: data_dir.join("replica"),
             broker: data_dir.join("broker"),
             tenants: data_dir.join("tenants.json"),
             client_id: data_dir.join("mqtt-client-id"),
@@ -158,41 +165,65 @@ fn shards(config: &Config) -> u32 {
     }
 }
 
-/// Opens the log for writing; three eighths of the memory are its.
+/// Opens the log for writing.
 fn open_log(
     config: &Config,
     folders: &Folders,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<EmbeddedLog> {
+    let shares = Shares::of(config);
     let options = EmbeddedOptions {
         partitions: config.log.partitions,
         sync: config.log.sync,
         retention: config.log.retention.0,
-        memory_bytes: config.process.memory.0 / 8 * 3,
+        memory_bytes: shares.log,
+        queue_bytes_max: shares.waiting,
         ..EmbeddedOptions::new(folders.log.clone())
     };
     EmbeddedLog::open(options, clock).context("cannot open the log")
 }
 
-/// Opens the tables; three eighths of the memory are theirs.
+/// Opens the tables.
 pub(crate) fn open_tables(
     config: &Config,
     folders: &Folders,
     partitions: u32,
 ) -> anyhow::Result<RocksStore> {
-    RocksStore::open(&folders.tables, partitions, config.process.memory.0 / 8 * 3)
+    RocksStore::open(&folders.tables, partitions, Shares::of(config).tables)
         .context("cannot open the tables")
+}
+
+/// Opens what the API's replica is kept in.
+pub(crate) fn open_replica(config: &Config, folders: &Folders) -> anyhow::Result<Kept> {
+    let pairs = RocksPairs::open(&folders.replica, Shares::of(config).replica);
+    Ok(Kept {
+        pairs: Arc::new(pairs.context("cannot open the replica")?),
+        log_name: log_name(config),
+    })
+}
+
+/// What tells the log from others that the data folder may have seen. Brokers under other addresses
+/// may be the same ones: then the replica is filled anew for nothing, which takes seconds.
+fn log_name(config: &Config) -> String {
+    match config.log.kind {
+        LogKind::Embedded => "embedded".to_owned(),
+        LogKind::Kafka => {
+            let mut brokers: Vec<_> = config.kafka.bootstrap.split(',').map(str::trim).collect();
+            brokers.sort_unstable();
+            format!("kafka {} {}", config.kafka.prefix, brokers.join(","))
+        }
+    }
 }
 
 /// Changes held back by a partition at most: half of what a restore may have to replay (DESIGN.md
 /// section 6); the other half may be behind the store's disk.
 const HELD_CHANGES_MAX: usize = 500_000;
 
-/// What each partition holds back before it writes: an eighth of the memory, shared evenly.
+/// What each partition holds back before it writes: its share of the memory, split evenly.
 pub(crate) fn held_back(config: &Config, partitions: u32) -> Bounds {
     let partitions = partitions.max(1) as usize;
     Bounds {
-        bytes: config.process.memory.0 / 8 / partitions,
+        bytes: Shares::of(config).held_back / partitions,
         changes: HELD_CHANGES_MAX,
     }
 }
@@ -206,11 +237,11 @@ const BATCH_GROWTH: usize = 8;
 /// (docs/performance.md).
 const BATCH_BYTES_MAX: usize = 1024 * 1024;
 
-/// The policy that a processor obeys: batches take the last eighth of the memory at most, shared
+/// The policy that a processor obeys: batches take their share of the memory at most, split
 /// evenly. Smaller ones give the same rows.
 pub(crate) fn policy(config: &Config, partitions: u32) -> Policy {
     let partitions = partitions.max(1) as usize;
-    let share = config.process.memory.0 / 8 / BATCH_GROWTH / partitions;
+    let share = Shares::of(config).batches / BATCH_GROWTH / partitions;
     let bytes_max = u32::try_from(share.clamp(1, BATCH_BYTES_MAX)).unwrap_or(u32::MAX);
     let policy = config.policy();
     Policy {

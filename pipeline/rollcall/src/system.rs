@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rollcall_api::{Check, Comparisons, Follower, Health, Ops, Replica, Requests};
+use rollcall_api::{Check, Comparisons, Follower, Health, Kept, Ops, Replica, Requests};
 use rollcall_delivery::{Outlet, Sender};
 use rollcall_log::{Clock, Log, SystemClock};
 use rollcall_rocks::RocksStore;
@@ -70,6 +70,7 @@ impl System {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = NodeLog::open(config, &folders, clock.clone())?;
         let store = Arc::new(stores::open_tables(config, &folders, log.partitions())?);
+        let kept = stores::open_replica(config, &folders)?;
         let (ended_tx, ended) = mpsc::channel(64);
         let wiring = Wiring {
             log: log.log(),
@@ -83,7 +84,7 @@ impl System {
         // Before anybody can ask: no partition may be restored yet, or be this process's.
         let check = plan.has(Part::Process);
         let check = check.then(|| wiring.health.register("processors"));
-        let (servers, replica) = wiring.serve(config, prometheus, http, ops);
+        let (servers, replica) = wiring.serve(config, prometheus, http, ops, kept);
         let (processors, self_check) = match check {
             Some(check) => {
                 let processors = wiring.process(config, &store, check).await?;
@@ -139,8 +140,8 @@ impl System {
 
     /// Drains: first self-check and checkpoints, which nobody waits for and which hold the store
     /// open, then nothing is sent and no device is let in, then answers and batches are finished,
-    /// then nobody is served, then the tables are flushed and the log is closed. Everything
-    /// acknowledged is in the log by then.
+    /// then nobody is served and the replica is flushed, then the tables are flushed and the log is
+    /// closed. Everything acknowledged is in the log by then.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         for role in self.background {
             role.stop().await;
@@ -182,8 +183,9 @@ impl Wiring {
         prometheus: metrics_exporter_prometheus::PrometheusHandle,
         http: Option<TcpListener>,
         ops: TcpListener,
+        kept: Kept,
     ) -> (Vec<Role>, Replica) {
-        let (replica, follower) = Replica::new(self.log.clone());
+        let (replica, follower) = Replica::new(self.log.clone(), self.clock.clone(), kept);
         let check = self.health.register("replica");
         let following = Role::spawn("replica", &self.ended, {
             let replica = replica.clone();

@@ -8,14 +8,17 @@
 //! knows nothing of logs.
 //!
 //! Reading order: `store` (open, format, lock), `partition` (the tables), `view` (the same,
-//! standing still), `load` (a whole partition at once), `options` (memory and files).
+//! standing still), `load` (a whole partition at once), `pairs` (what the API's replica is kept
+//! in), `options` (memory and files).
 
 mod load;
 mod options;
+mod pairs;
 mod partition;
 mod store;
 mod view;
 
+pub use pairs::RocksPairs;
 pub use partition::PartitionTables;
 pub use store::RocksStore;
 pub use view::PartitionViews;

@@ -10,7 +10,7 @@ use rocksdb::{
 };
 
 /// Less memory than this is not a store but a disk benchmark: a smaller figure counts as this one.
-const MEMORY_BYTES_MIN: usize = 16 * MIB;
+const MEMORY_BYTES_MIN: usize = 8 * MIB;
 
 /// Files held open at once. The process has 20,000 (anchors/libraries.md) and needs most of them
 /// for devices; 512 files of 64 MiB are more than ten million rows.
@@ -33,7 +33,12 @@ const _: () = assert!(MEMORY_BYTES_MIN / WRITE_BUFFERS_PART >= 2 * MIB);
 /// Options of the database and of each column family. They share the cache, so one value serves
 /// all.
 pub(crate) fn options(memory_bytes: usize) -> Options {
-    let memory_bytes = memory_bytes.max(MEMORY_BYTES_MIN);
+    options_at_least(memory_bytes, MEMORY_BYTES_MIN)
+}
+
+/// As [`options`], with a least figure of the caller's.
+pub(crate) fn options_at_least(memory_bytes: usize, memory_bytes_min: usize) -> Options {
+    let memory_bytes = memory_bytes.max(memory_bytes_min);
     let write_buffers_bytes = memory_bytes / WRITE_BUFFERS_PART;
     // 0: let the cache find out how large its entries are.
     let cache = Cache::new_hyper_clock_cache(memory_bytes, 0);

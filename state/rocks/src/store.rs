@@ -30,7 +30,7 @@ pub struct RocksStore {
 impl RocksStore {
     /// Opens the store in the folder `path`, or makes it there, for partitions 0 to `partitions -
     /// 1`. Blocks, filters and write buffers of all partitions together take `memory_bytes`, at
-    /// least 16 MiB.
+    /// least 8 MiB.
     ///
     /// # Errors
     /// [`Error::Locked`] when it is open elsewhere, [`Error::Format`] and [`Error::Partitions`]
@@ -192,7 +192,7 @@ impl Place {
     }
 
     /// RocksDB names the lock file in its message and has no kind for it.
-    fn not_opened(&self, source: rocksdb::Error) -> Error {
+    pub(crate) fn not_opened(&self, source: rocksdb::Error) -> Error {
         let is_lock = source.kind() == ErrorKind::IOError && source.as_ref().contains("/LOCK");
         if is_lock {
             return Error::Locked {

@@ -6,11 +6,13 @@
 
 mod indexes;
 mod naive;
+mod pairs;
 mod random;
 mod rows;
 mod views;
 
 pub use naive::Naive;
+pub use pairs::{check_pairs, check_pairs_random};
 pub use random::check_random;
 pub use views::{Pair, check_views, check_views_random};
 

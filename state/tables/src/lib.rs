@@ -7,6 +7,7 @@
 mod change;
 mod memory;
 mod meta;
+mod pairs;
 mod view;
 mod write_behind;
 
@@ -19,6 +20,7 @@ pub use change::{Change, Due, RowIndex, Table, TenantEntry};
 pub use digest::Digest;
 pub use memory::{MemoryTables, SharedTables};
 pub use meta::{Meta, MetaError};
+pub use pairs::{MemoryPairs, PairChange, Pairs, PairsIter, PairsView};
 pub use view::{View, Views, Visit};
 pub use write_behind::{Bounds, WriteBehind};
 

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use rollcall_api::{Lookup, Replica};
+use rollcall_api::{Kept, Lookup, Replica};
+use rollcall_log::Clock;
 use tokio::sync::watch;
 
 use crate::history::Shown;
@@ -22,26 +23,34 @@ pub(crate) struct Watcher {
     pub(crate) replica: Replica,
     /// Why the follower gave up, if it did.
     pub(crate) failure: Option<String>,
+    clock: Arc<dyn Clock>,
+    kept: Kept,
     following: BoxFuture<'static, Result<(), rollcall_api::Error>>,
     _stop: watch::Sender<bool>,
 }
 
 impl Watcher {
     /// An empty replica of `log`.
-    pub(crate) fn new(log: Arc<SimLog>) -> Self {
-        let (replica, follower) = Replica::new(log);
+    pub(crate) fn new(log: Arc<SimLog>, clock: Arc<dyn Clock>) -> Self {
+        Self::on(log, clock, Kept::in_memory())
+    }
+
+    fn on(log: Arc<SimLog>, clock: Arc<dyn Clock>, kept: Kept) -> Self {
+        let (replica, follower) = Replica::new(log, clock.clone(), kept.clone());
         let (stop, stopped) = watch::channel(false);
         Self {
             replica,
             failure: None,
+            clock,
+            kept,
             following: follower.run(stopped).fuse().boxed(),
             _stop: stop,
         }
     }
 
-    /// Forgets everything and begins anew.
+    /// Begins again, with what was kept.
     pub(crate) fn restart(&mut self, log: Arc<SimLog>) {
-        *self = Self::new(log);
+        *self = Self::on(log, self.clock.clone(), self.kept.clone());
     }
 
     /// Reads all that the changelogs hold.

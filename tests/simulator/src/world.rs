@@ -85,7 +85,7 @@ impl World {
         let partitions: Vec<Partition> = (0..partitions)
             .map(|number| Partition::new(number, policy.clone(), &mut scene))
             .collect();
-        let watcher = Watcher::new(scene.log.clone());
+        let watcher = Watcher::new(scene.log.clone(), scene.clock.clone());
         let grain_ms = scene.random.pick(&[1, 1, 1_000, 10_000, 30_000]);
         Self {
             grain_ms,

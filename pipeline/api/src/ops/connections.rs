@@ -25,7 +25,7 @@ const LIMIT_MAX: usize = 1_000;
 /// Rows looked at for one page; a filter that fits few rows gives short pages and a `next`.
 const EXAMINED_MAX: usize = 20_000;
 
-/// Rows taken under one lock.
+/// Rows read at a time.
 const CHUNK: usize = 500;
 
 /// Deliveries shown with a row.
@@ -43,28 +43,21 @@ pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Json<Value>
         .clamp(1, LIMIT_MAX);
     let filter = Filter {
         presence: presence(&params)?,
-        org_id: params.get("org"),
+        org_id: params.get("org").map(str::to_owned),
     };
     let after = params
         .filled("after")
         .map(|after| Bytes::copy_from_slice(after.as_bytes()));
-    let found = filter.page(caught_up(&ops)?, after, limit);
-    let (rows, next) = found.map_err(|error| Problem::internal(&error))?;
-    let data: Vec<_> = rows
-        .iter()
-        .map(|value| decoded(Topic::Connections, value))
-        .collect();
-    let next = next.map(|key| String::from_utf8_lossy(&key).into_owned());
-    Ok(Json(json!({ "data": data, "next": next })))
-}
-
-/// The replica, once it can be believed: before, a row that is missing may only be late.
-fn caught_up(ops: &Ops) -> Result<&Replica, Problem> {
-    if ops.replica.is_ready() {
-        Ok(&ops.replica)
-    } else {
-        Err(Problem::starting())
-    }
+    let made = ops.replica.list(move |replica| {
+        let (rows, next) = replica.ask(|replica| filter.page(replica, after, limit))?;
+        let data: Vec<_> = rows
+            .iter()
+            .map(|value| decoded(Topic::Connections, value))
+            .collect();
+        let next = next.map(|key| String::from_utf8_lossy(&key).into_owned());
+        Ok(Json(json!({ "data": data, "next": next })))
+    });
+    made.await
 }
 
 /// `GET /ops/connections/{id}` → `{"row", "cause", "due", "deliveries"}`.
@@ -73,16 +66,14 @@ pub(super) async fn get(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
-    let value = caught_up(&ops)?
-        .get(id.as_bytes())
-        .map_err(|error| Problem::internal(&error))?;
+    let value = ops.replica.ask(|replica| replica.get(id.as_bytes()))?;
     let Some(value) = value else {
         return Err(Problem::not_found(format!(
             "there is no row of client `{id}`"
         )));
     };
-    let deliveries = ops.replica.deliveries(id.as_bytes(), DELIVERIES_MAX);
-    let deliveries = deliveries.map_err(|error| Problem::internal(&error))?;
+    let deliveries = |replica: &Replica| replica.deliveries(id.as_bytes(), DELIVERIES_MAX);
+    let deliveries = ops.replica.ask(deliveries)?;
     let deliveries: Vec<_> = deliveries
         .iter()
         .map(|row| decoded(Topic::Outbox, row))
@@ -111,9 +102,7 @@ pub(super) async fn message(
         let detail = "send the message with content-type: application/json";
         return Err(Problem::invalid(detail));
     }
-    let value = caught_up(&ops)?
-        .get(id.as_bytes())
-        .map_err(|error| Problem::internal(&error))?;
+    let value = ops.replica.ask(|replica| replica.get(id.as_bytes()))?;
     let row = value.map(|value| ConnectionRow::decode(&value)).transpose();
     let row = row.map_err(|error| Problem::internal(&error))?;
     match row.filter(|row| row.presence != Presence::Offline) {
@@ -155,12 +144,12 @@ fn timer(row: &ConnectionRow) -> Option<TimerKind> {
 }
 
 /// Which rows are wanted.
-struct Filter<'a> {
+struct Filter {
     presence: Option<Presence>,
-    org_id: Option<&'a str>,
+    org_id: Option<String>,
 }
 
-impl Filter<'_> {
+impl Filter {
     /// At most `limit` rows after `after`, and where to go on if there is more.
     fn page(
         &self,
@@ -171,7 +160,7 @@ impl Filter<'_> {
         let mut found = Vec::new();
         let mut last_found = None;
         for _ in 0..EXAMINED_MAX / CHUNK {
-            let rows = match self.org_id {
+            let rows = match &self.org_id {
                 Some(org_id) if !org_id.is_empty() => {
                     replica.scan_org(org_id, after.as_deref(), CHUNK)?
                 }
@@ -205,7 +194,10 @@ impl Filter<'_> {
         };
         self.presence
             .is_none_or(|presence| presence == row.presence)
-            && self.org_id.is_none_or(|org_id| org_id == row.org_id)
+            && self
+                .org_id
+                .as_ref()
+                .is_none_or(|org_id| *org_id == row.org_id)
     }
 }
 

@@ -2,11 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::Ops;
+use crate::params::Params;
+use crate::problem::Problem;
+
+/// Name of the parameter.
+const MAX_LAG: &str = "max_lag_seconds";
 
 /// Prometheus text format 0.0.4.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -24,14 +29,24 @@ pub(super) async fn live(State(ops): State<Ops>) -> Response {
     report(&ops, ops.health.is_alive(), "alive")
 }
 
-/// Whether requests should come here: everything works, and the replica has caught up. Damaged
-/// tables are told, and change nothing here: see [`crate::Comparisons`].
-pub(super) async fn ready(State(ops): State<Ops>) -> Response {
-    report(
-        &ops,
-        ops.health.is_ready() && ops.replica.is_ready(),
-        "ready",
-    )
+/// `GET /readyz?max_lag_seconds=N`: whether requests should come here: everything works, the
+/// replica has caught up, and, when asked for, its rows are no older than that. Damaged tables and
+/// a replica that differs from the schedule are told, and change nothing here: see
+/// [`crate::Comparisons`].
+pub(super) async fn ready(State(ops): State<Ops>, uri: Uri) -> Result<Response, Problem> {
+    let params = Params::of(&uri)?.only(&[MAX_LAG])?;
+    if params.get(MAX_LAG) == Some("") {
+        return Err(Problem::invalid(format!(
+            "{MAX_LAG}: give a number of seconds"
+        )));
+    }
+    let lag_ms_max = params.number(MAX_LAG)?;
+    let lag_ms_max = lag_ms_max.map(|seconds| (seconds as u64).saturating_mul(1000));
+    let is_ready = ops.health.is_ready() && ops.replica.is_ready();
+    if is_ready && lag_ms_max.is_some_and(|max| ops.replica.lag_ms() > max) {
+        return Ok(answer(&ops, StatusCode::SERVICE_UNAVAILABLE, "lagging"));
+    }
+    Ok(report(&ops, is_ready, "ready"))
 }
 
 /// Whether everything has worked once.
@@ -50,7 +65,16 @@ fn report(ops: &Ops, is_fine: bool, fine: &'static str) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let replica = json!({ "ready": ops.replica.is_ready(), "lag_records": ops.replica.lag() });
+    answer(ops, code, status)
+}
+
+fn answer(ops: &Ops, code: StatusCode, status: &'static str) -> Response {
+    let replica = json!({
+        "ready": ops.replica.is_ready(),
+        "lag_records": ops.replica.lag(),
+        "lag_seconds": ops.replica.lag_ms() as f64 / 1000.0,
+        "digests": ops.replica.digests(),
+    });
     let told = json!({
         "status": status,
         "checks": ops.health.conditions(),

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{Ops, Replica, ops};
 
 use super::probes::{router, state};
-use super::support::{Answer, Bench, NOW, get, ids, offline, row};
+use super::support::{Answer, Bench, NOW, get, ids, kept, offline, row};
 
 const OPS: &str = "/ops/connections";
 
@@ -19,7 +19,7 @@ async fn list(router: &Router, query: &str) -> Answer {
 #[tokio::test]
 async fn before_the_replica_has_caught_up_no_row_is_called_missing() {
     let bench = Bench::with(&[row("c-1", "10000")]).await;
-    let (replica, _follower) = Replica::new(bench.log.clone());
+    let (replica, _follower) = Replica::new(bench.log.clone(), bench.clock.clone(), kept());
     let router = ops(Ops {
         replica,
         ..state(&bench)

@@ -68,7 +68,10 @@ async fn readiness_says_who_is_not_ready_and_how_far_the_replica_is() {
         json!({
             "status": "failed",
             "checks": { "resolver": { "state": "failed", "reason": "log is full" } },
-            "replica": { "ready": true, "lag_records": 0 },
+            "replica": {
+                "ready": true, "lag_records": 0, "lag_seconds": 0.0,
+                "digests": { "has_mismatch": false, "changelogs": {} },
+            },
             "self_check": { "has_mismatch": false, "partitions": {} },
         })
     );

@@ -12,7 +12,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 use super::support::{
-    Bench, LIST, changelog, get, get_as, ids, offline, record, row, satellite, send,
+    Bench, LIST, changelog, get, get_as, ids, kept, offline, record, row, satellite, send,
 };
 use crate::guard::guard;
 use crate::{Lookup, Replica, Requests, public};
@@ -279,7 +279,7 @@ async fn a_route_that_never_answers_is_ended() {
 async fn before_the_replica_has_caught_up_nothing_is_answered() {
     let clock = Arc::new(ManualClock::default());
     let log = Arc::new(MemoryLog::new(1, clock.clone()));
-    let (replica, _follower) = Replica::new(log.clone());
+    let (replica, _follower) = Replica::new(log.clone(), clock.clone(), kept());
     let router = public(replica, Requests::new(log, clock), Lookup::Relaxed);
     let answer = get_as(&router, "10000", LIST).await;
     answer.problem(503);

@@ -1,19 +1,16 @@
 //! The replica: catching up, following, tombstones, moves between tenants, rows that do not decode.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
-use rollcall_log::{
-    Append, Error as LogError, Log, ManualClock, MemoryLog, OffsetRange, ReadLimit, Stored,
-};
+use rollcall_log::{Append, Log, ManualClock, MemoryLog};
 use rollcall_model::row::Presence;
 use rollcall_model::{ConnectionRow, Topic};
 use rollcall_schemas::Record;
 use tokio::sync::watch;
 
-use super::support::{Bench, NOW, changelog, offline, record, row, satellite};
+use super::faulty::Faulty;
+use super::support::{Bench, NOW, changelog, kept, offline, record, row, satellite};
 use crate::{Error, Lookup, Replica};
 
 const ALL: [Presence; 4] = [
@@ -22,6 +19,10 @@ const ALL: [Presence; 4] = [
     Presence::Offline,
     Presence::Unverified,
 ];
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(NOW))
+}
 
 fn counts(replica: &Replica) -> [usize; 4] {
     ALL.map(|presence| replica.count(presence))
@@ -40,7 +41,7 @@ async fn an_empty_log_is_caught_up_with_at_once() {
 
 #[tokio::test]
 async fn it_is_not_ready_before_it_has_read_what_was_there() {
-    let rows: Vec<_> = (0..2_000)
+    let rows: Vec<_> = (0..8_000)
         .map(|n| row(&format!("c-{n}"), "10000"))
         .collect();
     let log = Arc::new(MemoryLog::new(2, Arc::new(ManualClock::at(NOW))));
@@ -51,7 +52,7 @@ async fn it_is_not_ready_before_it_has_read_what_was_there() {
     })
     .await
     .unwrap();
-    let (replica, follower) = Replica::new(log);
+    let (replica, follower) = Replica::new(log, clock(), kept());
     let mut changed = replica.changed();
     let (_stop, stopping) = watch::channel(false);
     tokio::spawn(follower.run(stopping));
@@ -60,9 +61,9 @@ async fn it_is_not_ready_before_it_has_read_what_was_there() {
         has_lagged |= replica.lag() > 0;
         changed.changed().await.unwrap();
     }
-    assert!(has_lagged, "2,000 rows take more than one round");
-    assert_eq!(replica.count(Presence::Online), 2_000);
-    assert_eq!((replica.lag(), total(&replica, "10000")), (0, 2_000));
+    assert!(has_lagged, "8,000 rows take more than one round");
+    assert_eq!(replica.count(Presence::Online), 8_000);
+    assert_eq!((replica.lag(), total(&replica, "10000")), (0, 8_000));
 }
 
 #[tokio::test]
@@ -164,7 +165,7 @@ async fn it_stops_when_told_and_fails_when_the_log_is_closed() {
 
     let log = Arc::new(MemoryLog::new(1, Arc::new(ManualClock::default())));
     log.close();
-    let (_replica, follower) = Replica::new(log);
+    let (_replica, follower) = Replica::new(log, clock(), kept());
     let (_stop, stopping) = watch::channel(false);
     assert!(matches!(
         follower.run(stopping).await,
@@ -172,62 +173,10 @@ async fn it_stops_when_told_and_fails_when_the_log_is_closed() {
     ));
 }
 
-/// A log whose records before `start` are gone.
-struct Cut {
-    log: MemoryLog,
-    start: AtomicU64,
-}
-
-impl Log for Cut {
-    fn partitions(&self, topic: Topic) -> u32 {
-        self.log.partitions(topic)
-    }
-
-    fn append(&self, append: Append) -> BoxFuture<'static, Result<Vec<u64>, LogError>> {
-        self.log.append(append)
-    }
-
-    fn read(
-        &self,
-        topic: Topic,
-        partition: u32,
-        from: u64,
-        limit: ReadLimit,
-    ) -> Result<Vec<Stored>, LogError> {
-        let start = self.start.load(Ordering::SeqCst);
-        if from < start {
-            return Err(LogError::OutOfRange {
-                topic,
-                partition,
-                from,
-                start,
-            });
-        }
-        self.log.read(topic, partition, from, limit)
-    }
-
-    fn offsets(&self, topic: Topic, partition: u32) -> Result<OffsetRange, LogError> {
-        let OffsetRange { start, end } = self.log.offsets(topic, partition)?;
-        let start = start.max(self.start.load(Ordering::SeqCst)).min(end);
-        Ok(OffsetRange { start, end })
-    }
-
-    fn position(&self, group: &str, topic: Topic, partition: u32) -> Result<Option<u64>, LogError> {
-        self.log.position(group, topic, partition)
-    }
-
-    fn appended(&self) -> watch::Receiver<u64> {
-        self.log.appended()
-    }
-}
-
 #[tokio::test]
 async fn an_overtaken_replica_forgets_everything_and_begins_anew() {
     let log = MemoryLog::new(1, Arc::new(ManualClock::at(NOW)));
-    let log = Arc::new(Cut {
-        log,
-        start: AtomicU64::new(0),
-    });
+    let log = Arc::new(Faulty::of(log));
     let put = |clients: [&str; 2]| {
         let records = clients
             .map(|client| changelog(&row(client, "10000")))
@@ -238,7 +187,7 @@ async fn an_overtaken_replica_forgets_everything_and_begins_anew() {
         })
     };
     put(["c-1", "c-2"]).await.unwrap();
-    let (replica, follower) = Replica::new(log.clone());
+    let (replica, follower) = Replica::new(log.clone(), clock(), kept());
     let mut changed = replica.changed();
     let (_stop, stopping) = watch::channel(false);
     tokio::spawn(follower.run(stopping));
@@ -246,7 +195,7 @@ async fn an_overtaken_replica_forgets_everything_and_begins_anew() {
         changed.changed().await.unwrap();
     }
     assert_eq!(total(&replica, "10000"), 2);
-    log.start.store(3, Ordering::SeqCst);
+    log.cut(3);
     put(["c-3", "c-4"]).await.unwrap();
     while replica.get(b"c-4").unwrap().is_none() || !replica.is_ready() {
         changed.changed().await.unwrap();

@@ -13,13 +13,16 @@ use rollcall_log::{Append, Log, ManualClock, MemoryLog, NewRecord};
 use rollcall_model::ingress::Dialect;
 use rollcall_model::row::{Destination, Kind, OfflineFact, OfflineReason, Presence, Session};
 use rollcall_model::{ClientId, ConnectionRow, Coordinates, Json, Millis, Topic};
+use rollcall_rocks::RocksPairs;
 use rollcall_schemas::Record;
+use rollcall_tables::{PairChange, Pairs, PairsView};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
-use crate::{Error, Lookup, Replica, Requests, public};
+use crate::{Error, Kept, Lookup, Replica, Requests, public};
 
 pub(super) const PARTITIONS: u32 = 3;
 pub(super) const NOW: Millis = Millis(1_700_000_000_000);
@@ -32,6 +35,12 @@ pub(super) struct Bench {
     pub(super) replica: Replica,
     pub(super) stop: watch::Sender<bool>,
     pub(super) following: JoinHandle<Result<(), Error>>,
+}
+
+/// Pairs in a temporary folder.
+struct OnDisk {
+    pairs: RocksPairs,
+    _folder: TempDir,
 }
 
 /// What a router answered.
@@ -54,7 +63,7 @@ impl Bench {
         })
         .await
         .unwrap();
-        let (replica, follower) = Replica::new(log.clone());
+        let (replica, follower) = Replica::new(log.clone(), clock.clone(), kept());
         let (stop, stopping) = watch::channel(false);
         let following = tokio::spawn(follower.run(stopping));
         let bench = Self {
@@ -95,6 +104,34 @@ impl Bench {
     }
 }
 
+impl OnDisk {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        Self {
+            pairs: RocksPairs::open(folder.path(), 0).unwrap(),
+            _folder: folder,
+        }
+    }
+}
+
+impl Pairs for OnDisk {
+    fn view(&self) -> Box<dyn PairsView + '_> {
+        self.pairs.view()
+    }
+
+    fn write(&self, changes: Vec<PairChange>) -> Result<(), rollcall_tables::Error> {
+        self.pairs.write(changes)
+    }
+
+    fn clear(&self, changes: Vec<PairChange>) -> Result<(), rollcall_tables::Error> {
+        self.pairs.clear(changes)
+    }
+
+    fn flush(&self) -> Result<(), rollcall_tables::Error> {
+        self.pairs.flush()
+    }
+}
+
 impl Answer {
     pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
@@ -117,6 +154,37 @@ impl Answer {
         );
         body["detail"].as_str().unwrap().to_owned()
     }
+}
+
+/// Pairs on disk that go with the last one who holds them.
+pub(super) fn kept() -> Kept {
+    Kept {
+        pairs: Arc::new(OnDisk::new()),
+        log_name: "test".to_owned(),
+    }
+}
+
+/// Pairs in `folder`.
+pub(super) fn kept_in(folder: &TempDir) -> Kept {
+    Kept {
+        pairs: Arc::new(RocksPairs::open(folder.path(), 0).unwrap()),
+        log_name: "test".to_owned(),
+    }
+}
+
+/// Follows `log` with what is `kept` until everything has been read, and ends; gives what readers
+/// see then.
+pub(super) async fn caught_up(log: Arc<dyn Log>, clock: Arc<ManualClock>, kept: Kept) -> Replica {
+    let (replica, follower) = Replica::new(log, clock, kept);
+    let (stop, stopping) = watch::channel(false);
+    let following = tokio::spawn(follower.run(stopping));
+    let mut changed = replica.changed();
+    while !replica.is_ready() {
+        changed.changed().await.unwrap();
+    }
+    stop.send(true).unwrap();
+    following.await.unwrap().unwrap();
+    replica
 }
 
 /// An online row of `org_id` (`""` = tenantless).

@@ -15,7 +15,8 @@ use crate::record::Position;
 /// Appends that share one write at most. Together with [`GROUP_BYTES_MAX`] it bounds how long the
 /// first one of a group waits for the last.
 const GROUP_APPENDS_MAX: usize = 8_192;
-/// Bytes that share one write, unless the first append alone has more.
+/// Bytes that share one write, unless the first append alone has more; fewer where fewer may wait,
+/// since what is being written no longer waits.
 const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A record ready to be dated.
@@ -123,9 +124,10 @@ impl Queue {
         }
         let mut group = Vec::new();
         let mut group_bytes = 0;
+        let group_bytes_max = self.bytes_max.min(GROUP_BYTES_MAX);
         while let Some(job) = state.jobs.front() {
             let bytes = job.bytes();
-            let is_full = group.len() >= GROUP_APPENDS_MAX || group_bytes + bytes > GROUP_BYTES_MAX;
+            let is_full = group.len() >= GROUP_APPENDS_MAX || group_bytes + bytes > group_bytes_max;
             if is_full && !group.is_empty() {
                 break;
             }

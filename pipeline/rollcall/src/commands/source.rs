@@ -7,8 +7,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use futures::StreamExt as _;
 use reqwest::{Response, StatusCode, Url};
-use rollcall_api::{Comparisons, Health, Ops, Replica, Requests};
+use rollcall_api::{Comparisons, Health, Kept, Ops, Replica, Requests};
 use rollcall_log::{Log, SystemClock};
+use rollcall_rocks::RocksPairs;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -16,6 +17,9 @@ use tokio::task::JoinSet;
 use super::Failure;
 use crate::cli::Target;
 use crate::stores;
+
+/// Memory of a replica that is made for one question.
+const REPLICA_BYTES: usize = 32 * 1024 * 1024;
 
 /// A system that can be asked.
 pub(super) struct Source {
@@ -148,10 +152,18 @@ pub(super) async fn each_line(
 async fn serve(log: Arc<dyn Log>, served: &mut JoinSet<()>) -> anyhow::Result<String> {
     // A stream of records ends where the log does.
     let (_, stop) = watch::channel(true);
-    let (replica, follower) = Replica::new(log.clone());
+    // As large as the changelogs, and of use to nobody afterwards.
+    let folder = tempfile::Builder::new().prefix("rollcall-").tempdir();
+    let folder = folder.context("cannot make a temporary folder")?;
+    let pairs = RocksPairs::open(folder.path(), REPLICA_BYTES)?;
+    let kept = Kept {
+        pairs: Arc::new(pairs),
+        log_name: String::new(),
+    };
+    let (replica, follower) = Replica::new(log.clone(), Arc::new(SystemClock), kept);
     let (following, keep) = watch::channel(false);
     served.spawn(async move {
-        let _held = following;
+        let _held = (following, folder);
         if let Err(error) = follower.run(keep).await {
             tracing::error!(
                 error = &error as &dyn std::error::Error,

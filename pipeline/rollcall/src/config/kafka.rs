@@ -19,7 +19,7 @@ const MASKED: &str = "…";
 pub(crate) struct KafkaConfig {
     /// `host:port`, several with commas.
     pub(crate) bootstrap: String,
-    prefix: String,
+    pub(crate) prefix: String,
     partitions: u32,
     /// 0 = as the brokers have it.
     replication: u32,

@@ -34,6 +34,9 @@ const DEV: &str = include_str!("dev.toml");
 /// Prefix of environment variables; `__` nests.
 const ENV_PREFIX: &str = "ROLLCALL_";
 
+/// The least `[process] memory`: with less, a load as in `tests/suites/memory.rs` does not fit.
+pub(crate) const MEMORY_BYTES_MIN: usize = 96 * 1024 * 1024;
+
 /// Everything that can be configured.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -187,8 +190,12 @@ impl Config {
         self.ops
             .check()
             .map_err(|error| Invalid(error.to_string()))?;
-        if self.process.memory.0 < 16 * 1024 * 1024 {
-            return invalid("[process] memory: give at least 16 MiB".to_owned());
+        if self.process.memory.0 < MEMORY_BYTES_MIN {
+            let (found, least) = (self.process.memory, Bytes(MEMORY_BYTES_MIN));
+            return invalid(format!(
+                "[process] memory = \"{found}\": give at least {least}; it is for the whole \
+                 process, which takes a third of that when it is idle"
+            ));
         }
         self.self_check.check()?;
         self.checkpoint.check()?;

@@ -90,7 +90,10 @@ fn values_out_of_bounds_are_refused_by_name() {
     for (text, key) in [
         ("[log]\npartitions = 0", "[log] partitions"),
         ("[dialect.rhc]\nprefix = \"a/+/b\"", "[dialect.rhc] prefix"),
-        ("[process]\nmemory = \"1 MiB\"", "[process] memory"),
+        (
+            "[process]\nmemory = \"95 MiB\"",
+            "[process] memory = \"95 MiB\"",
+        ),
         ("[mqtt]\nurl = \"broker:1883\"", "[mqtt] url"),
         ("[mqtt]\nversion = 3", "[mqtt] version"),
         ("[mqtt]\nreceive_maximum = 0", "[mqtt] receive_maximum"),
@@ -188,9 +191,9 @@ fn missing_file_is_named() {
 #[test]
 fn memory_reads_as_people_write_it() {
     for (text, bytes) in [
-        ("64 MiB", 64 << 20),
+        ("128 MiB", 128 << 20),
         ("1GiB", 1 << 30),
-        ("33554432", 32 << 20),
+        ("134217728", 128 << 20),
     ] {
         let config = load_text(&format!("[process]\nmemory = \"{text}\"")).unwrap();
         assert_eq!(config.process.memory.0, bytes, "{text}");

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use super::shares::Shares;
 use super::{held_back, policy};
 use crate::config::{Bytes, Config, Sources, load};
 
@@ -17,10 +18,10 @@ fn with_memory(bytes: usize) -> Config {
 fn batches_and_rows_held_back_are_shares_of_the_memory() {
     // (memory, input bytes of a batch, bytes a partition holds back)
     let table = [
-        (16 * MIB, 64 * 1024, MIB / 2),
-        (64 * MIB, 256 * 1024, 2 * MIB),
-        (256 * MIB, MIB, 8 * MIB),
-        (16_384 * MIB, MIB, 512 * MIB),
+        (96 * MIB, 72 * 1024, 576 * 1024),
+        (128 * MIB, 120 * 1024, 960 * 1024),
+        (256 * MIB, 312 * 1024, 2_496 * 1024),
+        (16_384 * MIB, MIB, 191 * MIB + 448 * 1024),
     ];
     for (memory, batch, held) in table {
         let config = with_memory(memory);
@@ -30,6 +31,25 @@ fn batches_and_rows_held_back_are_shares_of_the_memory() {
             "{memory}"
         );
         assert_eq!(held_back(&config, 4).bytes, held, "{memory}");
+    }
+}
+
+#[test]
+fn the_parts_leave_room_for_what_holds_nothing() {
+    for memory in [96 * MIB, 128 * MIB, 256 * MIB, 4_096 * MIB] {
+        let shares = Shares::of(&with_memory(memory));
+        let stores = shares.log + shares.tables + shares.replica;
+        // Appends that carry positions may be as many again as those that do not.
+        let all = stores + shares.held_back + shares.batches + 2 * shares.waiting;
+        assert!(
+            all <= (memory - 48 * MIB) / 4 * 3 + MIB,
+            "{memory}: {shares:?}"
+        );
+        // Less would be taken for more (rollcall_rocks).
+        assert!(
+            shares.tables >= 8 * MIB && shares.replica >= 4 * MIB,
+            "{shares:?}"
+        );
     }
 }
 

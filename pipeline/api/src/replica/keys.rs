@@ -1,0 +1,65 @@
+//! How the replica's pairs look. Rows and the tenant index have the keys of `rollcall_tables::keys`;
+//! the rest is told by its first byte, and **a prefix is never reused**:
+//!
+//! | prefix | key | value |
+//! |---|---|---|
+//! | 0x02 | table(1), row key | [`Mark`], the row as it is on the wire |
+//! | 0x04 | org id length(4, big-endian), org id, client id | the row's [`Mark`] |
+//! | 0x10 | client id of a row that everybody sees when look-ups are relaxed | its org id |
+//! | 0x11 | org id | [`Visible`] of that organisation; absent = 0 |
+//! | 0x12 | nothing more | [`Totals`] |
+//! | 0x13 | table(1), partition(4, big-endian) | [`Progress`] of that changelog |
+//! | 0x14 | nothing more | [`head`]: of what log this is a replica |
+//!
+//! Numbers in values are little-endian. All partitions share the keys: a client lives in one.
+//!
+//! [`Mark`]: super::facts::Mark
+//! [`Visible`]: super::totals::Visible
+//! [`Totals`]: super::totals::Totals
+//! [`Progress`]: super::progress::Progress
+//! [`head`]: super::progress::head
+
+use std::ops::Range;
+
+use rollcall_tables::Table;
+pub(super) use rollcall_tables::keys::{after, end_of, row, row_prefix, tenant, tenant_prefix};
+
+const SHARED: u8 = 0x10;
+const VISIBLE: u8 = 0x11;
+
+/// Key of the totals.
+pub(super) const TOTALS: &[u8] = &[0x12];
+
+const PROGRESS: u8 = 0x13;
+
+/// Key of the head.
+pub(super) const HEAD: &[u8] = &[0x14];
+
+/// Key of a row that everybody sees when look-ups are relaxed.
+pub(super) fn shared(client: &[u8]) -> Vec<u8> {
+    [&[SHARED], client].concat()
+}
+
+/// All of these keys.
+pub(super) fn all_shared() -> Range<Vec<u8>> {
+    vec![SHARED]..vec![SHARED + 1]
+}
+
+/// Key of what an organisation sees of its own.
+pub(super) fn visible(org_id: &str) -> Vec<u8> {
+    [&[VISIBLE], org_id.as_bytes()].concat()
+}
+
+/// Key of how far a changelog has been read.
+pub(super) fn progress(table: Table, partition: u32) -> Vec<u8> {
+    [&[PROGRESS, table.code()][..], &partition.to_be_bytes()].concat()
+}
+
+/// The keys that begin with `prefix`, from the first whose rest lies behind `after`.
+pub(super) fn behind(prefix: Vec<u8>, last: Option<&[u8]>) -> Range<Vec<u8>> {
+    let end = end_of(&prefix);
+    match last {
+        Some(last) => after(&[&prefix, last].concat())..end,
+        None => prefix..end,
+    }
+}

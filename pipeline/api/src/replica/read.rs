@@ -1,0 +1,167 @@
+//! Answers from one view of the replica's pairs: every question sees whole writes of the follower,
+//! and total and page of a list belong together.
+
+use std::cmp::Ordering;
+use std::iter::Peekable;
+
+use bytes::Bytes;
+use rollcall_tables::{Error, PairsView, Table};
+
+use super::Page;
+use super::facts::{Facts, Mark, of_kept};
+use super::keys;
+use super::totals::{Totals, Visible};
+use crate::config::Lookup;
+
+/// Client ids in order, or why they cannot be read.
+type Clients<'a> = Box<dyn Iterator<Item = Result<Bytes, Error>> + 'a>;
+
+/// The value of a row.
+pub(super) fn get(view: &dyn PairsView, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
+    let kept = view.get(&keys::row(table, key))?;
+    Ok(kept.map(|kept| of_kept(&kept).1))
+}
+
+/// Rows by key, from the first behind `prefix` and `after`.
+pub(super) fn scan(
+    view: &dyn PairsView,
+    table: Table,
+    prefix: &[u8],
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<(Bytes, Bytes)>, Error> {
+    let table_prefix = keys::row_prefix(table);
+    let all = [&table_prefix, prefix].concat();
+    let rows = view.range(keys::behind(all, after)).take(limit);
+    let rows = rows.map(|pair| {
+        let (key, kept) = pair?;
+        Ok((key.slice(table_prefix.len()..), of_kept(&kept).1))
+    });
+    rows.collect()
+}
+
+/// Rows of an organisation by client id, whatever their presence.
+pub(super) fn scan_org(
+    view: &dyn PairsView,
+    org_id: &str,
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<(Bytes, Bytes)>, Error> {
+    let prefix = keys::tenant_prefix(org_id);
+    let length = prefix.len();
+    let clients = view.range(keys::behind(prefix, after)).take(limit);
+    let clients = clients.map(|pair| Ok(pair?.0.slice(length..)));
+    let clients = clients.collect::<Result<Vec<_>, Error>>()?;
+    let values = values(view, &clients)?;
+    Ok(clients.into_iter().zip(values).collect())
+}
+
+/// A part of what callers of `org_id` see, and how much that is.
+pub(super) fn page(
+    view: &dyn PairsView,
+    org_id: &str,
+    lookup: Lookup,
+    offset: usize,
+    limit: usize,
+) -> Result<Page, Error> {
+    let own = Visible::read(view, org_id)?;
+    let others = match lookup {
+        Lookup::Strict => 0,
+        Lookup::Relaxed => Totals::read(view)?.shared.saturating_sub(own.shared),
+    };
+    let total = usize::try_from(own.rows.saturating_add(others)).unwrap_or(usize::MAX);
+    // Whoever asks for what is not there must not have everything read.
+    if limit == 0 || offset >= total {
+        return Ok(Page {
+            total,
+            values: Vec::new(),
+        });
+    }
+    let clients: Clients<'_> = match lookup {
+        Lookup::Strict => Box::new(owned(view, org_id)),
+        Lookup::Relaxed => Box::new(Merged {
+            one: owned(view, org_id).peekable(),
+            other: shared(view, org_id).peekable(),
+        }),
+    };
+    let clients = clients.skip(offset).take(limit);
+    let clients = clients.collect::<Result<Vec<_>, Error>>()?;
+    let values = values(view, &clients)?;
+    Ok(Page { total, values })
+}
+
+/// The row of `client` if callers of `org_id` may see it.
+pub(super) fn visible(
+    view: &dyn PairsView,
+    org_id: &str,
+    lookup: Lookup,
+    client: &[u8],
+) -> Result<Option<Bytes>, Error> {
+    let Some(kept) = view.get(&keys::row(Table::Connections, client))? else {
+        return Ok(None);
+    };
+    let (mark, value) = of_kept(&kept);
+    let facts = Facts::kept(mark, &value);
+    let is_own = facts.is_visible() && facts.org_id == org_id;
+    let is_shown = is_own || (lookup == Lookup::Relaxed && facts.is_shared());
+    Ok(is_shown.then_some(value))
+}
+
+/// The rows of `clients`, which are in order and all there.
+fn values(view: &dyn PairsView, clients: &[Bytes]) -> Result<Vec<Bytes>, Error> {
+    let rows = clients.iter();
+    let rows: Vec<_> = rows
+        .map(|client| keys::row(Table::Connections, client))
+        .collect();
+    let kept = view.get_many(&rows)?.into_iter().flatten();
+    Ok(kept.map(|kept| of_kept(&kept).1).collect())
+}
+
+/// Connected rows of `org_id`.
+fn owned<'a>(view: &'a dyn PairsView, org_id: &str) -> Clients<'a> {
+    let prefix = keys::tenant_prefix(org_id);
+    let length = prefix.len();
+    let entries = view.range(keys::behind(prefix, None));
+    Box::new(entries.filter_map(move |pair| match pair {
+        Ok((key, mark)) => {
+            let mark = mark.first().map_or(Mark::NONE, |mark| Mark(*mark));
+            mark.is_connected().then(|| Ok(key.slice(length..)))
+        }
+        Err(error) => Some(Err(error)),
+    }))
+}
+
+/// Rows of other organisations than `org_id` that everybody sees.
+fn shared<'a>(view: &'a dyn PairsView, org_id: &str) -> Clients<'a> {
+    let org_id = org_id.to_owned();
+    Box::new(
+        view.range(keys::all_shared())
+            .filter_map(move |pair| match pair {
+                Ok((key, owner)) => (owner != org_id.as_bytes()).then(|| Ok(key.slice(1..))),
+                Err(error) => Some(Err(error)),
+            }),
+    )
+}
+
+/// Two orders of clients as one; no client is in both.
+struct Merged<'a> {
+    one: Peekable<Clients<'a>>,
+    other: Peekable<Clients<'a>>,
+}
+
+impl Iterator for Merged<'_> {
+    type Item = Result<Bytes, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let order = match (self.one.peek(), self.other.peek()) {
+            (Some(Ok(one)), Some(Ok(other))) => one.cmp(other),
+            // Nothing there, or an error, which comes first.
+            (None | Some(Ok(_)), Some(Err(_))) | (None, _) => Ordering::Greater,
+            (Some(_), _) => Ordering::Less,
+        };
+        match order {
+            Ordering::Greater => self.other.next(),
+            Ordering::Less | Ordering::Equal => self.one.next(),
+        }
+    }
+}
