@@ -3,7 +3,8 @@
 //! Reading order: `fleet` (the workload), `bare` (the loop that everything is compared with),
 //! `units` (one step of an event's way each), `whole` (the whole way), `clock` (what is counted),
 //! `table` (how it is told). Who runs them: `benches/table.rs` for times, `src/bin/instructions.rs`
-//! for instruction counts, `src/bin/peers` for the same work on Kafka Streams. Figures and what they mean: docs/performance.md.
+//! for instruction counts, `src/bin/peers` for the same work on Kafka Streams. Figures and what
+//! they mean: docs/performance.md.
 //!
 //! A workload that cannot be made is a bug of the bench: it panics and says so.
 

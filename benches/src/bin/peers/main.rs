@@ -1,6 +1,6 @@
-//! `make bench-peers`: the same work on rollcall, on Kafka Streams and in a bare loop, on one Kafka,
-//! in turn; a table at the end. What is compared, and what is left out: docs/performance.md,
-//! "Beside Kafka Streams".
+//! `make bench-peers`: the same work on rollcall, on Kafka Streams and in a bare loop, on one
+//! Kafka, in turn; a table at the end. What is compared, and what is left out:
+//! docs/performance.md, "Beside Kafka Streams".
 //!
 //! Reading order: `arguments`, `site` (the broker, the topics, the fleet's records), `peer` (who is
 //! measured), `node` (a peer's process), `run` (what is measured, in which order), `latency`,

@@ -65,7 +65,8 @@ impl Node {
             .args(["-c", "kill -TERM \"$1\"", "sh", &id])
             .status()?;
         ensure!(asked.success(), "cannot stop process {id}");
-        eventually("the end of a peer", || Ok(self.child.try_wait()?))?;
+        let ended = eventually("the end of a peer", || Ok(self.child.try_wait()?));
+        ended.with_context(|| format!("it said:\n{}", self.tail()))?;
         Ok(())
     }
 
@@ -81,10 +82,15 @@ impl Node {
         let Some(status) = self.child.try_wait()? else {
             return Ok(());
         };
+        bail!("a peer ended with {status}:\n{}", self.tail());
+    }
+
+    /// What it said last.
+    fn tail(&self) -> String {
         let said = self.said();
         let last = said.iter().skip(said.len().saturating_sub(LINES_SHOWN));
         let last: Vec<&str> = last.map(|line| line.text.as_str()).collect();
-        bail!("a peer ended with {status}:\n{}", last.join("\n"));
+        last.join("\n")
     }
 }
 

@@ -167,19 +167,18 @@ struct Line {
 }
 
 fn lines(workload: &Workload) -> Vec<Line> {
+    let mut lines = measured(workload.rate);
+    lines.extend(counted());
+    lines
+}
+
+fn measured(rate: usize) -> Vec<Line> {
     let compared = |what: &str, decimals, of| Line {
         what: what.to_owned(),
         of,
         decimals,
         is_compared: true,
     };
-    let told = |what: &str, of| Line {
-        what: what.to_owned(),
-        of,
-        decimals: 0,
-        is_compared: false,
-    };
-    let rate = workload.rate;
     vec![
         compared("fold, events/s by the wall", 0, |one| {
             middle(one.folds.iter().map(Taken::per_wall))
@@ -228,6 +227,18 @@ fn lines(workload: &Workload) -> Vec<Line> {
         compared("mean bytes of an inventory message", 0, |one| {
             one.written.as_ref().map(|all| all.inventory.1)
         }),
+    ]
+}
+
+/// What shows that they did the same work.
+fn counted() -> Vec<Line> {
+    let told = |what: &str, of| Line {
+        what: what.to_owned(),
+        of,
+        decimals: 0,
+        is_compared: false,
+    };
+    vec![
         told("rows brought back from a lost disk", |one| {
             middle(one.restores.iter().map(|it| it.rows as f64))
         }),
