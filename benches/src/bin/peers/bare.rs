@@ -17,7 +17,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use rollcall_benches::bare::{self, Turn};
 use rollcall_benches::connection_row;
 use rollcall_benches::fleet::Publish;
-use rollcall_model::{ConnectionRow, Ingress, Topic};
+use rollcall_model::{ConnectionRow, Ingress, Json, Topic};
 use rollcall_schemas::Record;
 
 use crate::arguments::Bare;
@@ -32,7 +32,14 @@ const BATCH_WAIT: Duration = Duration::from_millis(10);
 /// How long a call to the brokers may take.
 const CALL: Duration = Duration::from_secs(10);
 /// What is written for an event of a connection: as long as the fold's.
-const EVENT: [u8; 90] = [7; 90];
+const EVENT: [u8; 80] = [7; 80];
+/// Bytes of an inventory message of the fold's.
+const INVENTORY: usize = 765;
+/// Facts as long as those of the fleet.
+const FACTS: &str = concat!(
+    r#"{"insights_id":"f8f9e4b7-7c0e-4a70-9e2c-63b2f1c0f6d1","#,
+    r#""machine_id":"6d0f5f4f-3d1c-4f0e-8f0b-2b6f8e9a1c3d","fqdn":"host-000117.example.com"}"#,
+);
 
 /// Runs until it is killed.
 pub(crate) fn run(arguments: &Bare) -> anyhow::Result<()> {
@@ -107,7 +114,10 @@ impl Shard {
                 events: topic(Topic::Events),
                 inventory: topic(Topic::Inventory),
             },
-            row: connection_row().map_err(|error| anyhow::anyhow!("{error}"))?,
+            row: ConnectionRow {
+                canonical_facts: Some(Json::new(FACTS)?),
+                ..connection_row().map_err(|error| anyhow::anyhow!("{error}"))?
+            },
         })
     }
 
@@ -159,15 +169,19 @@ fn fold(
     let key = message.key().unwrap_or_default();
     let value = message.payload().unwrap_or_default();
     if message.topic().ends_with(Topic::Tenants.as_str()) {
+        // With the event of the first online.
         send(producer, &outputs.connections, key, &row.encode())?;
-        return send(producer, &outputs.inventory, key, value);
+        send(producer, &outputs.events, key, &EVENT)?;
+        return send(producer, &outputs.events, key, &EVENT);
     }
     let ingress = Ingress::decode(value)?;
     let Turn { row, publish } = bare::turn(&ingress.payload, row);
     match publish {
         Publish::Online => {
             send(producer, &outputs.connections, key, &row)?;
-            send(producer, &outputs.inventory, key, &ingress.payload)
+            let mut message = ingress.payload;
+            message.extend(row.iter().take(INVENTORY.saturating_sub(message.len())));
+            send(producer, &outputs.inventory, key, &message)
         }
         // One for the end of the session, and one for the next one's beginning, which nobody sees
         // without rows.

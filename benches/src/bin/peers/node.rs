@@ -58,7 +58,7 @@ impl Node {
         said.clone()
     }
 
-    /// SIGTERM, and waits for its end.
+    /// SIGTERM, and waits for its end. One that does not end is told of, and killed.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         let id = self.child.id().to_string();
         let asked = Command::new("sh")
@@ -66,7 +66,10 @@ impl Node {
             .status()?;
         ensure!(asked.success(), "cannot stop process {id}");
         let ended = eventually("the end of a peer", || Ok(self.child.try_wait()?));
-        ended.with_context(|| format!("it said:\n{}", self.tail()))?;
+        if let Err(error) = ended {
+            eprintln!("warning: {error:#}; killed. It said:\n{}", self.tail());
+            return self.kill();
+        }
         Ok(())
     }
 
