@@ -13,6 +13,9 @@ use crate::site::used;
 /// How many lines an error shows.
 const LINES_SHOWN: usize = 20;
 
+/// Waits on its input for the end of the benchmark, however that ends, then kills process `$1`.
+const WATCH: &str = "read -r _; kill -9 \"$1\" 2>/dev/null";
+
 /// A line that a peer printed: when, and the CPU time that it had had by then.
 #[derive(Clone)]
 pub(crate) struct Said {
@@ -24,6 +27,7 @@ pub(crate) struct Said {
 /// A running peer; killed when dropped.
 pub(crate) struct Node {
     child: Child,
+    watcher: Child,
     said: Arc<Mutex<Vec<Said>>>,
 }
 
@@ -34,11 +38,23 @@ impl Node {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let program = command.get_program().display().to_string();
         let mut child = command.spawn().with_context(|| format!("run {program}"))?;
+        let watcher = Command::new("sh")
+            .args(["-c", WATCH, "sh", &child.id().to_string()])
+            .stdin(Stdio::piped())
+            .spawn();
+        if watcher.is_err() {
+            let _ = child.kill();
+        }
+        let watcher = watcher.context("start a shell that watches over it")?;
         let said = Arc::new(Mutex::new(Vec::new()));
         let (out, err) = (child.stdout.take(), child.stderr.take());
         listen(out.context("its output")?, child.id(), said.clone());
         listen(err.context("its errors")?, child.id(), said.clone());
-        Ok(Self { child, said })
+        Ok(Self {
+            child,
+            watcher,
+            said,
+        })
     }
 
     /// CPU time so far.
@@ -99,7 +115,10 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // It may have ended; then there is nothing to do.
+        // Either may have ended; then there is nothing to do. The watcher goes first, or it would
+        // kill whoever gets the process id next.
+        let _ = self.watcher.kill();
+        let _ = self.watcher.wait();
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
