@@ -16,6 +16,7 @@ use rollcall_kafka::Settings;
 use rollcall_kafka::topics::{self, Wanted};
 use rollcall_log::NewRecord;
 use rollcall_model::Topic;
+use rollcall_tests::eventually;
 use rollcall_tests::kafka::Kafka;
 
 use crate::arguments::Workload;
@@ -44,7 +45,11 @@ pub(crate) struct Site {
 impl Site {
     /// Starts Kafka and makes the topics of all peers, set alike.
     pub(crate) fn start(workload: &Workload) -> anyhow::Result<Self> {
-        let kafka = Kafka::builder().java_options(&JAVA).start()?;
+        // A busy machine must not make the controller take its broker for dead.
+        let kafka = Kafka::builder()
+            .property("broker.session.timeout.ms", "60000")
+            .java_options(&JAVA)
+            .start()?;
         let runtime = tokio::runtime::Runtime::new()?;
         for peer in Peer::ALL {
             let settings = Settings {
@@ -116,8 +121,14 @@ impl Site {
         self.producer.flush(READ).context("write the inputs")
     }
 
-    /// How many input records wait for a group.
+    /// How many input records wait for a group. Asks again when the broker has no time to answer.
     pub(crate) fn waiting(&self, group: &Group) -> anyhow::Result<u64> {
+        eventually("the positions of a group", || {
+            self.ask_waiting(group).map(Some)
+        })
+    }
+
+    fn ask_waiting(&self, group: &Group) -> anyhow::Result<u64> {
         let committed = group
             .0
             .committed_offsets(self.places(INPUTS, &FLEET), ASK)?;
@@ -180,10 +191,10 @@ impl Site {
         let mut places = TopicPartitionList::new();
         for partition in 0..i32::try_from(self.partitions)? {
             let place = match offset {
-                Offset::End => {
+                Offset::End => eventually("the end of a partition", || {
                     let (_, end) = consumer.fetch_watermarks(topic, partition, ASK)?;
-                    Offset::Offset(end)
-                }
+                    Ok(Some(Offset::Offset(end)))
+                })?,
                 other => other,
             };
             places.add_partition_offset(topic, partition, place)?;
