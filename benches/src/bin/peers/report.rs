@@ -301,3 +301,6 @@ fn digits(value: f64, decimals: usize) -> String {
     }
     out + rest
 }
+
+#[cfg(test)]
+mod tests;
