@@ -14,7 +14,7 @@ ARGS ?=
 TARGET ?=
 SECONDS ?= 60
 
-.PHONY: help setup build run test sim mutants fuzz bench bench-instructions check fmt clippy tidy doc
+.PHONY: help setup build run test sim mutants fuzz bench bench-instructions bench-peers check fmt clippy tidy doc
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -53,6 +53,11 @@ bench-instructions: setup ## count the instructions of each of them with valgrin
 	benches/instructions "$(CARGO_TARGET_DIR)/release/instructions" $(NAME)
 
 check: setup fmt clippy tidy doc ## formatting, lints, tidy rules and documentation; no warnings
+
+# CLIENTS, EVENTS, ROUNDS and more are read from the environment (docs/performance.md).
+bench-peers: build ## the same work on Kafka Streams and in a bare loop, on one Kafka, in turn
+	streams="$$(benches/peers/build)"; "$(CARGO_TARGET_DIR)/release/peers" \
+		--rollcall "$(CARGO_TARGET_DIR)/release/rollcall" --streams "$$streams" $(ARGS)
 
 # Beside the gate, which replays what it found.
 fuzz: setup ## any bytes against a decoder: TARGET=dialect_draft SECONDS=60

@@ -8,6 +8,17 @@ use rollcall_schemas::Record;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::fleet::Publish;
+
+/// What one turn of the loop gives.
+#[derive(Debug)]
+pub struct Turn {
+    /// The row's bytes.
+    pub row: Vec<u8>,
+    /// What the client said.
+    pub publish: Publish,
+}
+
 /// The fields of both dialects; what a message has not is left out.
 #[derive(Deserialize)]
 struct Payload<'a> {
@@ -32,13 +43,21 @@ struct Body<'a> {
 }
 
 /// Reads `payload` and writes `row` with its message id: one turn of the loop.
-pub(crate) fn turn(payload: &[u8], row: &mut ConnectionRow) -> Vec<u8> {
+pub fn turn(payload: &[u8], row: &mut ConnectionRow) -> Turn {
     let payload: Payload<'_> = serde_json::from_slice(payload).expect("the fleet writes JSON");
     let body = &payload.payload;
-    std::hint::black_box((&payload.r#type, &payload.sent, &body.state));
+    std::hint::black_box(&payload.sent);
     std::hint::black_box((body.canonical_facts, body.dispatchers));
+    let publish = match (&*payload.r#type, &*body.state) {
+        ("offline", _) | (_, "offline") => Publish::Offline,
+        ("host-handshake" | "connection-status", _) => Publish::Online,
+        _ => Publish::Message,
+    };
     let id = &mut row.session.online_message_id;
     id.clear();
     id.push_str(&payload.message_id);
-    row.encode()
+    Turn {
+        row: row.encode(),
+        publish,
+    }
 }

@@ -81,6 +81,11 @@ impl Fleet {
         [online, record(Topic::Tenants, &client, answer.encode())]
     }
 
+    /// An online of client `n`, wherever it was.
+    pub fn online(&mut self, n: usize) -> NewRecord {
+        self.publish(n, Publish::Online)
+    }
+
     /// The next event of a client that the dice choose.
     pub fn next_event(&mut self) -> NewRecord {
         let clients = self.online.len() as u64;

@@ -3,17 +3,18 @@
 //! Reading order: `fleet` (the workload), `bare` (the loop that everything is compared with),
 //! `units` (one step of an event's way each), `whole` (the whole way), `clock` (what is counted),
 //! `table` (how it is told). Who runs them: `benches/table.rs` for times, `src/bin/instructions.rs`
-//! for instruction counts. Figures and what they mean: docs/performance.md.
+//! for instruction counts, `src/bin/peers` for the same work on Kafka Streams. Figures and what
+//! they mean: docs/performance.md.
 //!
 //! A workload that cannot be made is a bug of the bench: it panics and says so.
 
+pub mod bare;
 pub mod clock;
 pub mod fleet;
 pub mod table;
 pub mod units;
 pub mod whole;
 
-mod bare;
 mod row;
 
 pub use row::connection_row;
