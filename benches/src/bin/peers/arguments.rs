@@ -35,7 +35,7 @@ pub(crate) struct Workload {
     #[arg(long, env = "CLIENTS", default_value_t = 100_000)]
     pub(crate) clients: usize,
     /// Events of one round; half as many onlines follow.
-    #[arg(long, env = "EVENTS", default_value_t = 500_000)]
+    #[arg(long, env = "EVENTS", default_value_t = 800_000)]
     pub(crate) events: usize,
     /// How often each peer has its turn.
     #[arg(long, env = "ROUNDS", default_value_t = 3)]

@@ -13,8 +13,9 @@ use crate::site::used;
 /// How many lines an error shows.
 const LINES_SHOWN: usize = 20;
 
-/// Waits on its input for the end of the benchmark, however that ends, then kills process `$1`.
-const WATCH: &str = "read -r _; kill -9 \"$1\" 2>/dev/null";
+/// Waits on its input for the end of the benchmark, however that ends, then kills process `$1`. A
+/// signal to all of the group must not end it first.
+const WATCH: &str = "trap '' HUP INT TERM; read -r _; kill -9 \"$1\" 2>/dev/null";
 
 /// A line that a peer printed: when, and the CPU time that it had had by then.
 #[derive(Clone)]
