@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::comparisons::Comparisons;
 use crate::guard::{REQUEST_TIMEOUT, guard};
 use crate::health::Health;
+use crate::problem::Problem;
 use crate::replica::Replica;
 use crate::requests::Requests;
 
@@ -25,8 +26,8 @@ use crate::requests::Requests;
 pub struct Ops {
     /// Where records are read.
     pub log: Arc<dyn Log>,
-    /// Where rows are read.
-    pub replica: Replica,
+    /// Where rows are read; `None` in a process that keeps none, for it has no API to answer.
+    pub replica: Option<Replica>,
     /// Where messages to devices are asked for.
     pub requests: Requests,
     /// How the components are.
@@ -37,6 +38,13 @@ pub struct Ops {
     pub prometheus: PrometheusHandle,
     /// Ends streams of records, which would otherwise hold up a shutdown.
     pub stop: watch::Receiver<bool>,
+}
+
+impl Ops {
+    /// Where rows are read.
+    fn rows(&self) -> Result<&Replica, Problem> {
+        self.replica.as_ref().ok_or_else(Problem::no_replica)
+    }
 }
 
 /// The ops port's routes.

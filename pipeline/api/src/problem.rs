@@ -36,6 +36,13 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "Not found", detail)
     }
 
+    /// Another process can answer.
+    pub(crate) fn no_replica() -> Self {
+        let detail = "this process has no API role and keeps no rows to show: ask the ops port of \
+                      one that has, or give --config";
+        Self::new(StatusCode::NOT_IMPLEMENTED, "No rows here", detail)
+    }
+
     /// Too early to answer.
     pub(crate) fn starting() -> Self {
         let detail = "the replica has not caught up with the changelog yet; try again in a second";

@@ -70,7 +70,10 @@ impl System {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = NodeLog::open(config, &folders, clock.clone())?;
         let store = Arc::new(stores::open_tables(config, &folders, log.partitions())?);
-        let kept = stores::open_replica(config, &folders)?;
+        // Others can be asked on Kafka; of the embedded log nobody else can show anything.
+        let has_rows = plan.has(Part::Api) || config.log.kind == LogKind::Embedded;
+        let kept = has_rows.then(|| stores::open_replica(config, &folders));
+        let kept = kept.transpose()?;
         let (ended_tx, ended) = mpsc::channel(64);
         let wiring = Wiring {
             log: log.log(),
@@ -93,7 +96,9 @@ impl System {
             None => (None, None),
         };
         let resolver = tenants.map(|tenants| wiring.resolve(tenants));
-        caught_up(&replica).await?;
+        if let Some(replica) = &replica {
+            caught_up(replica).await?;
+        }
         let (edge, sender) = wiring.reach(config, &folders, plan).await?;
         // Last, so that a start waits for nothing of it.
         let self_check = self_check.map(|check| wiring.check(check)).into_iter();
@@ -176,24 +181,19 @@ impl System {
 }
 
 impl Wiring {
-    /// The replica, the ops port, and the API's port if there is one.
+    /// The ops port, and the replica and the API's port if they are wanted.
     fn serve(
         &self,
         config: &Config,
         prometheus: metrics_exporter_prometheus::PrometheusHandle,
         http: Option<TcpListener>,
         ops: TcpListener,
-        kept: Kept,
-    ) -> (Vec<Role>, Replica) {
-        let (replica, follower) = Replica::new(self.log.clone(), self.clock.clone(), kept);
-        let check = self.health.register("replica");
-        let following = Role::spawn("replica", &self.ended, {
-            let replica = replica.clone();
-            move |stop| follow(follower, replica, check, stop)
-        });
+        kept: Option<Kept>,
+    ) -> (Vec<Role>, Option<Replica>) {
+        let (replica, following) = kept.map(|kept| self.follow(kept)).unzip();
         let requests = Requests::new(self.log.clone(), self.clock.clone());
-        let public = rollcall_api::public(replica.clone(), requests.clone(), config.api.lookup);
-        let api = http.map(|http| {
+        let api = http.zip(replica.clone()).map(|(http, replica)| {
+            let public = rollcall_api::public(replica, requests.clone(), config.api.lookup);
             Role::spawn("api", &self.ended, move |stop| async move {
                 Ok(rollcall_api::serve(http, public, stop).await?)
             })
@@ -219,8 +219,19 @@ impl Wiring {
             rollcall_api::metrics::upkeep(prometheus, stop).await;
             Ok(())
         });
-        let servers = api.into_iter().chain([ops, following, upkeep]);
+        let servers = api.into_iter().chain([ops, upkeep]).chain(following);
         (servers.collect(), replica)
+    }
+
+    /// The replica, and what keeps it up to date.
+    fn follow(&self, kept: Kept) -> (Replica, Role) {
+        let (replica, follower) = Replica::new(self.log.clone(), self.clock.clone(), kept);
+        let check = self.health.register("replica");
+        let following = Role::spawn("replica", &self.ended, {
+            let replica = replica.clone();
+            move |stop| follow(follower, replica, check, stop)
+        });
+        (replica, following)
     }
 
     /// The processors of the partitions that are this process's.

@@ -48,7 +48,7 @@ pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Json<Value>
     let after = params
         .filled("after")
         .map(|after| Bytes::copy_from_slice(after.as_bytes()));
-    let made = ops.replica.list(move |replica| {
+    let made = ops.rows()?.list(move |replica| {
         let (rows, next) = replica.ask(|replica| filter.page(replica, after, limit))?;
         let data: Vec<_> = rows
             .iter()
@@ -66,14 +66,14 @@ pub(super) async fn get(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
-    let value = ops.replica.ask(|replica| replica.get(id.as_bytes()))?;
+    let value = ops.rows()?.ask(|replica| replica.get(id.as_bytes()))?;
     let Some(value) = value else {
         return Err(Problem::not_found(format!(
             "there is no row of client `{id}`"
         )));
     };
     let deliveries = |replica: &Replica| replica.deliveries(id.as_bytes(), DELIVERIES_MAX);
-    let deliveries = ops.replica.ask(deliveries)?;
+    let deliveries = ops.rows()?.ask(deliveries)?;
     let deliveries: Vec<_> = deliveries
         .iter()
         .map(|row| decoded(Topic::Outbox, row))
@@ -102,7 +102,7 @@ pub(super) async fn message(
         let detail = "send the message with content-type: application/json";
         return Err(Problem::invalid(detail));
     }
-    let value = ops.replica.ask(|replica| replica.get(id.as_bytes()))?;
+    let value = ops.rows()?.ask(|replica| replica.get(id.as_bytes()))?;
     let row = value.map(|value| ConnectionRow::decode(&value)).transpose();
     let row = row.map_err(|error| Problem::internal(&error))?;
     match row.filter(|row| row.presence != Presence::Offline) {

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::Ops;
+use crate::Replica;
 use crate::params::Params;
 use crate::problem::Problem;
 
@@ -42,8 +43,10 @@ pub(super) async fn ready(State(ops): State<Ops>, uri: Uri) -> Result<Response, 
     }
     let lag_ms_max = params.number(MAX_LAG)?;
     let lag_ms_max = lag_ms_max.map(|seconds| (seconds as u64).saturating_mul(1000));
-    let is_ready = ops.health.is_ready() && ops.replica.is_ready();
-    if is_ready && lag_ms_max.is_some_and(|max| ops.replica.lag_ms() > max) {
+    let replica = ops.replica.as_ref();
+    let is_ready = ops.health.is_ready() && replica.is_none_or(Replica::is_ready);
+    let lag_ms = replica.map_or(0, Replica::lag_ms);
+    if is_ready && lag_ms_max.is_some_and(|max| lag_ms > max) {
         return Ok(answer(&ops, StatusCode::SERVICE_UNAVAILABLE, "lagging"));
     }
     Ok(report(&ops, is_ready, "ready"))
@@ -69,11 +72,13 @@ fn report(ops: &Ops, is_fine: bool, fine: &'static str) -> Response {
 }
 
 fn answer(ops: &Ops, code: StatusCode, status: &'static str) -> Response {
-    let replica = json!({
-        "ready": ops.replica.is_ready(),
-        "lag_records": ops.replica.lag(),
-        "lag_seconds": ops.replica.lag_ms() as f64 / 1000.0,
-        "digests": ops.replica.digests(),
+    let replica = ops.replica.as_ref().map(|replica| {
+        json!({
+            "ready": replica.is_ready(),
+            "lag_records": replica.lag(),
+            "lag_seconds": replica.lag_ms() as f64 / 1000.0,
+            "digests": replica.digests(),
+        })
     });
     let told = json!({
         "status": status,

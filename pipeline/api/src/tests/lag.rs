@@ -54,7 +54,7 @@ async fn seconds_count_from_when_nothing_was_waiting() {
 
     let bench = Bench::with(&[]).await;
     let router = ops(Ops {
-        replica: replica.clone(),
+        replica: Some(replica.clone()),
         ..state(&bench)
     });
     let waits = get(&router, "/readyz").await;
@@ -80,7 +80,7 @@ async fn a_prober_may_set_a_bound() {
     }
     let bench = Bench::with(&[]).await;
     let state = Ops {
-        replica: replica.clone(),
+        replica: Some(replica.clone()),
         ..state(&bench)
     };
     state.health.register("resolver").ready();

@@ -21,7 +21,7 @@ async fn before_the_replica_has_caught_up_no_row_is_called_missing() {
     let bench = Bench::with(&[row("c-1", "10000")]).await;
     let (replica, _follower) = Replica::new(bench.log.clone(), bench.clock.clone(), kept());
     let router = ops(Ops {
-        replica,
+        replica: Some(replica),
         ..state(&bench)
     });
     list(&router, "").await.problem(503);
@@ -154,4 +154,28 @@ async fn one_row_comes_with_cause_and_what_is_due() {
 
 fn cause() -> Cause {
     Cause::Record(row("c", "").session.cause)
+}
+
+#[tokio::test]
+async fn a_process_without_rows_says_who_has_them() {
+    let bench = Bench::with(&[row("c-1", "1")]).await;
+    let state = crate::Ops {
+        replica: None,
+        ..super::probes::state(&bench)
+    };
+    state.health.register("processors").ready();
+    let router = crate::ops(state);
+    for path in ["/ops/connections", "/ops/connections/c-1"] {
+        let detail = get(&router, path).await.problem(501);
+        assert!(detail.contains("no API role"), "{detail}");
+    }
+    let ready = get(&router, "/readyz").await;
+    assert_eq!(ready.status, 200);
+    assert!(ready.json()["replica"].is_null());
+    let records = get(
+        &router,
+        "/ops/topics/connections/records?from=beginning&count=1",
+    )
+    .await;
+    assert_eq!(records.status, 200, "records are there all the same");
 }

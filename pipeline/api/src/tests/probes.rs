@@ -13,7 +13,7 @@ pub(super) fn state(bench: &Bench) -> Ops {
     Ops {
         log: bench.log.clone(),
         requests: bench.requests(),
-        replica: bench.replica.clone(),
+        replica: Some(bench.replica.clone()),
         health: Health::default(),
         comparisons: Comparisons::default(),
         prometheus: builder().unwrap().build_recorder().handle(),

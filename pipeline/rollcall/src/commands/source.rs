@@ -178,7 +178,7 @@ async fn serve(log: Arc<dyn Log>, served: &mut JoinSet<()>) -> anyhow::Result<St
     let requests = Requests::new(log.clone(), Arc::new(SystemClock));
     let ops = Ops {
         log,
-        replica,
+        replica: Some(replica),
         requests,
         health: Health::default(),
         comparisons: Comparisons::default(),

@@ -58,7 +58,7 @@ fn whatever_has_been_written_the_same_comes_of_it() {
             bytes: usize::MAX,
             changes,
         };
-        let tables = WriteBehind::new(MemoryTables::new(), bounds);
+        let tables = WriteBehind::new(MemoryTables::new(), bounds).checked();
         assert_eq!(life(tables), expected, "at most {changes} held back");
     }
 }
@@ -82,7 +82,7 @@ fn delivery_that_a_restore_holds_back_can_change() {
     let setup = Setup {
         log: world.log.clone(),
         clock: world.clock.clone(),
-        tables: WriteBehind::new(MemoryTables::new(), bounds),
+        tables: WriteBehind::new(MemoryTables::new(), bounds).checked(),
         partition: 0,
         policy: world.policy.clone(),
     };

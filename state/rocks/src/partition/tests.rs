@@ -16,6 +16,7 @@ fn open(path: &Path) -> PartitionTables {
         .unwrap()
         .partition(1)
         .unwrap()
+        .checked()
 }
 
 fn reopen(path: &Path, tables: Box<dyn Tables>) -> Box<dyn Tables> {
@@ -50,7 +51,14 @@ fn tables_on_disk_conform() {
     let folder = TempDir::new().unwrap();
     let store = RocksStore::open(folder.path(), 64, MEMORY_BYTES).unwrap();
     let mut partitions = 0..;
-    conformance::check(|| Box::new(store.partition(partitions.next().unwrap()).unwrap()));
+    conformance::check(|| {
+        Box::new(
+            store
+                .partition(partitions.next().unwrap())
+                .unwrap()
+                .checked(),
+        )
+    });
 }
 
 #[test]
@@ -162,7 +170,7 @@ proptest! {
     ) {
         let folder = TempDir::new().unwrap();
         let store = RocksStore::open(folder.path(), 2, MEMORY_BYTES).unwrap();
-        let tables = Box::new(store.partition(1).unwrap());
+        let tables = Box::new(store.partition(1).unwrap().checked());
         conformance::check_random(tables, &script, |tables, _| {
             store.flush().unwrap();
             tables

@@ -59,7 +59,7 @@ fn answers_as_every_table_does() {
             ..ENDLESS
         },
     ] {
-        conformance::check(|| Box::new(WriteBehind::new(MemoryTables::new(), bounds)));
+        conformance::check(|| Box::new(WriteBehind::new(MemoryTables::new(), bounds).checked()));
     }
 }
 
@@ -215,7 +215,7 @@ proptest! {
         changes in 1_usize..30,
     ) {
         let bounds = Bounds { changes, ..ENDLESS };
-        let tables = Box::new(WriteBehind::new(MemoryTables::new(), bounds));
+        let tables = Box::new(WriteBehind::new(MemoryTables::new(), bounds).checked());
         conformance::check_random(tables, &script, |mut tables, batch| {
             if batch % every == 0 {
                 tables.settle().unwrap();
