@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rollcall_api::{Check, Comparisons, Follower, Health, Kept, Ops, Replica, Requests};
+use rollcall_api::{Check, Comparisons, Follower, Health, Ops, Replica, Requests};
 use rollcall_delivery::{Outlet, Sender};
 use rollcall_log::{Clock, Log, SystemClock};
 use rollcall_rocks::RocksStore;
@@ -76,7 +76,6 @@ impl System {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = NodeLog::open(config, &folders, clock.clone())?;
         let store = Arc::new(stores::open_tables(config, &folders, log.partitions())?);
-        let kept = stores::open_replica(config, &folders)?;
         let (ended_tx, ended) = mpsc::channel(64);
         let wiring = Wiring {
             log: log.log(),
@@ -90,7 +89,7 @@ impl System {
         // Before anybody can ask: no partition may be restored yet, or be this process's.
         let check = plan.has(Part::Process);
         let check = check.then(|| wiring.health.register("processors"));
-        let (servers, replica) = wiring.serve(config, prometheus, http, ops, kept);
+        let (servers, replica) = wiring.serve(config, &folders, prometheus, http, ops)?;
         let (processors, self_check) = match check {
             Some(check) => {
                 let processors = wiring.process(config, &store, check).await?;
@@ -143,8 +142,8 @@ impl System {
 
     /// Drains: first the self-check, which nobody waits for and which holds the store open, then
     /// nothing is sent and no device is let in, then answers and batches are finished, then nobody
-    /// is served and the replica is flushed, then the tables are and the log is closed. Everything acknowledged is in
-    /// the log by then.
+    /// is served and the replica is flushed, then the tables are and the log is closed. Everything
+    /// acknowledged is in the log by then.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         if let Some(self_check) = self.self_check {
             self_check.stop().await;
@@ -183,11 +182,12 @@ impl Wiring {
     fn serve(
         &self,
         config: &Config,
+        folders: &Folders,
         prometheus: metrics_exporter_prometheus::PrometheusHandle,
         http: Option<TcpListener>,
         ops: TcpListener,
-        kept: Kept,
-    ) -> (Vec<Role>, Replica) {
+    ) -> anyhow::Result<(Vec<Role>, Replica)> {
+        let kept = stores::open_replica(config, folders)?;
         let (replica, follower) = Replica::new(self.log.clone(), self.clock.clone(), kept);
         let check = self.health.register("replica");
         let following = Role::spawn("replica", &self.ended, {
@@ -223,7 +223,7 @@ impl Wiring {
             Ok(())
         });
         let servers = api.into_iter().chain([ops, following, upkeep]);
-        (servers.collect(), replica)
+        Ok((servers.collect(), replica))
     }
 
     /// The processors of the partitions that are this process's.
