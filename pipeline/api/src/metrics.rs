@@ -196,7 +196,8 @@ pub(crate) fn compared(
     counter!(REPLICA_COMPARISONS, "topic" => topic.as_str(), "outcome" => outcome).increment(1);
     match mismatch {
         Some(mismatch) if is_news => {
-            tracing::error!(%topic, partition, batch, mismatch, "Replica differs from the schedule.");
+            let told = "Replica differs from the schedule.";
+            tracing::error!(%topic, partition, batch, mismatch, "{told}");
         }
         _ => tracing::debug!(%topic, partition, batch, outcome, "Replica compared."),
     }

@@ -70,10 +70,6 @@ impl System {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = NodeLog::open(config, &folders, clock.clone())?;
         let store = Arc::new(stores::open_tables(config, &folders, log.partitions())?);
-        // Others can be asked on Kafka; of the embedded log nobody else can show anything.
-        let has_rows = plan.has(Part::Api) || config.log.kind == LogKind::Embedded;
-        let kept = has_rows.then(|| stores::open_replica(config, &folders));
-        let kept = kept.transpose()?;
         let (ended_tx, ended) = mpsc::channel(64);
         let wiring = Wiring {
             log: log.log(),
@@ -87,7 +83,7 @@ impl System {
         // Before anybody can ask: no partition may be restored yet, or be this process's.
         let check = plan.has(Part::Process);
         let check = check.then(|| wiring.health.register("processors"));
-        let (servers, replica) = wiring.serve(config, prometheus, http, ops, kept);
+        let (servers, replica) = wiring.serve(config, &folders, prometheus, http, ops)?;
         let (processors, self_check) = match check {
             Some(check) => {
                 let processors = wiring.process(config, &store, check).await?;
@@ -185,12 +181,15 @@ impl Wiring {
     fn serve(
         &self,
         config: &Config,
+        folders: &Folders,
         prometheus: metrics_exporter_prometheus::PrometheusHandle,
         http: Option<TcpListener>,
         ops: TcpListener,
-        kept: Option<Kept>,
-    ) -> (Vec<Role>, Option<Replica>) {
-        let (replica, following) = kept.map(|kept| self.follow(kept)).unzip();
+    ) -> anyhow::Result<(Vec<Role>, Option<Replica>)> {
+        // Others can be asked on Kafka; of the embedded log nobody else can show anything.
+        let has_rows = http.is_some() || config.log.kind == LogKind::Embedded;
+        let kept = has_rows.then(|| stores::open_replica(config, folders));
+        let (replica, following) = kept.transpose()?.map(|kept| self.follow(kept)).unzip();
         let requests = Requests::new(self.log.clone(), self.clock.clone());
         let api = http.zip(replica.clone()).map(|(http, replica)| {
             let public = rollcall_api::public(replica, requests.clone(), config.api.lookup);
@@ -220,7 +219,7 @@ impl Wiring {
             Ok(())
         });
         let servers = api.into_iter().chain([ops, upkeep]).chain(following);
-        (servers.collect(), replica)
+        Ok((servers.collect(), replica))
     }
 
     /// The replica, and what keeps it up to date.

@@ -28,7 +28,7 @@ pub(crate) use newest::newest_batch;
 /// four made 266 MiB of a process that was given 128 (`tests/suites/memory.rs`).
 const CHUNK: ReadLimit = ReadLimit {
     records: 10_000,
-    bytes: 1024 * 1024,
+    bytes: 512 * 1024,
 };
 
 /// What a restore found and did.

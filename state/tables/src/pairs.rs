@@ -1,8 +1,8 @@
 //! Ordered pairs of bytes, written in whole batches and read in views that stand still: what the
 //! API's replica is kept in. On disk in `rollcall-rocks`; the twin in memory is for tests.
 //!
-//! Nothing here knows what the pairs mean. Unlike [`crate::Tables`], a store of pairs has one writer
-//! and any number of readers at the same time.
+//! Nothing here knows what the pairs mean. Unlike [`crate::Tables`], a store of pairs has one
+//! writer and any number of readers at the same time.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -1,5 +1,5 @@
-//! How the replica's pairs look. Rows and the tenant index have the keys of `rollcall_tables::keys`;
-//! the rest is told by its first byte, and **a prefix is never reused**:
+//! How the replica's pairs look. Rows and the tenant index have the keys of
+//! `rollcall_tables::keys`; the rest is told by its first byte, and **a prefix is never reused**:
 //!
 //! | prefix | key | value |
 //! |---|---|---|

@@ -14,7 +14,7 @@ pub(super) const RECORDS_MIN: u64 = 20_000;
 /// Records read at a time.
 const CHUNK: ReadLimit = ReadLimit {
     records: 10_000,
-    bytes: 8 * 1024 * 1024,
+    bytes: 1024 * 1024,
 };
 
 impl Restoring<'_> {
