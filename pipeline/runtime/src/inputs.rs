@@ -2,6 +2,7 @@
 //! the two times that are recorded with it.
 
 use rollcall_log::{Clock, Log, ReadLimit, Stored};
+use rollcall_model::batch::InputRange;
 use rollcall_model::{Millis, Policy, Topic};
 
 use crate::error::Error;
@@ -29,6 +30,18 @@ pub(crate) struct Inputs {
     pub(crate) records: Vec<(Topic, Vec<Stored>)>,
     /// Positions after the batch.
     pub(crate) next: Positions,
+    /// What the batch refused for lack of a schema when it was folded first, in rank order: it is
+    /// refused again, whoever knows the schema by now.
+    pub(crate) refused: Vec<InputRange>,
+}
+
+impl Inputs {
+    /// Whether the batch refused that record when it was folded first.
+    pub(crate) fn was_refused(&self, topic: Topic, offset: u64) -> bool {
+        let is_in =
+            |range: &InputRange| range.topic == topic && (range.from..range.to).contains(&offset);
+        self.refused.iter().any(is_in)
+    }
 }
 
 /// Reads the next batch from `positions` on.
@@ -66,6 +79,7 @@ pub(crate) fn read(
         timers_at: now,
         records: Vec::new(),
         next: *positions,
+        refused: Vec::new(),
     };
     let mut budget = Budget::of(policy);
     // The append time of the last status taken, when others wait behind it.

@@ -5,6 +5,7 @@ mod backlog;
 mod ids;
 mod material;
 mod rebuild;
+mod refused;
 mod restart;
 mod schedule;
 mod self_check;
