@@ -2,14 +2,16 @@
 //!
 //! `settings` says where and who; `topics` creates and checks the topics; `fetch` reads, `write`
 //! appends, in transactions where an append has to be one; `member` says which partitions are ours;
-//! `pulse` keeps clients alive; `log` puts them together.
+//! `pulse` keeps clients alive; `registry` gives schemas their numbers; `log` puts them together.
 
 mod broker;
 mod fetch;
 mod log;
 mod member;
+pub mod metrics;
 mod names;
 mod pulse;
+pub mod registry;
 mod settings;
 pub mod topics;
 mod write;

@@ -1,9 +1,11 @@
 //! The command line: what can be said, and what `--help` teaches.
 
 mod fleet;
+mod schemas;
 mod topics;
 
 pub(crate) use fleet::Fleet;
+pub(crate) use schemas::{Schemas, SchemasOf};
 pub(crate) use topics::{Topics, TopicsOf};
 
 use std::net::SocketAddr;
@@ -71,6 +73,9 @@ Exit code 0 when equal, else 1. Records and tables stay as they are."
     /// Make the topics on Kafka, or see how they differ from what they should be
     #[command(subcommand)]
     Topics(Topics),
+    /// See how the schema registry stands to this build's schemas, or register them
+    #[command(subcommand)]
+    Schemas(Schemas),
 }
 
 #[derive(Debug, Args)]

@@ -109,7 +109,9 @@ impl NodeLog {
                 let id = kept(&folders.process_id, &config.process.id)?.name;
                 let settings = config.kafka.settings(&id, shards(config));
                 // It waits for brokers.
-                let log = tokio::task::block_in_place(|| KafkaLog::open(settings))?;
+                let registry = config.registry.settings();
+                let open = || KafkaLog::open_with(settings, registry.as_ref());
+                let log = tokio::task::block_in_place(open)?;
                 Ok(Self::Kafka(Arc::new(log)))
             }
         }
@@ -234,7 +236,11 @@ pub(crate) fn open_kafka(file: &Path) -> Result<Arc<dyn Log>, Failure> {
                 .to_owned(),
         ));
     }
-    let log = KafkaLog::reader(config.kafka.settings("reader", 1)).map_err(anyhow::Error::from)?;
+    let (settings, registry) = (
+        config.kafka.settings("reader", 1),
+        config.registry.settings(),
+    );
+    let log = KafkaLog::reader_with(settings, registry.as_ref()).map_err(anyhow::Error::from)?;
     Ok(Arc::new(log))
 }
 

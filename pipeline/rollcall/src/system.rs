@@ -103,6 +103,7 @@ impl System {
         // Last, so that a start waits for nothing of it.
         let self_check = self_check.map(|check| wiring.check(check));
         let mut guards = vec![wiring.guard("log", log.stopped())];
+        guards.extend(wiring.watch_registry(config, &log));
         let retained = edge.stopped();
         guards.extend(retained.map(|stopped| wiring.guard("retained", stopped)));
         let addresses = Addresses {
@@ -345,6 +346,7 @@ fn describe_metrics() {
     rollcall_bridge::metrics::describe();
     rollcall_broker::describe();
     rollcall_delivery::metrics::describe();
+    rollcall_kafka::metrics::describe();
     rollcall_mqtt::metrics::describe();
     rollcall_runtime::metrics::describe();
     rollcall_tenant::metrics::describe();

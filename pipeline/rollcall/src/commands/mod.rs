@@ -6,6 +6,7 @@ pub(crate) mod dev;
 pub(crate) mod fleet;
 pub(crate) mod rebuild;
 pub(crate) mod run;
+pub(crate) mod schemas;
 pub(crate) mod send;
 pub(crate) mod tail;
 pub(crate) mod topics;

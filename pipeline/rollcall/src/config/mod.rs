@@ -5,6 +5,7 @@
 mod kafka;
 mod mqtt;
 mod policy;
+mod registry;
 mod self_check;
 mod units;
 
@@ -24,6 +25,7 @@ use crate::nearest::nearest;
 pub(crate) use kafka::KafkaConfig;
 pub(crate) use mqtt::MqttConfig;
 pub(crate) use policy::PolicyConfig;
+pub(crate) use registry::RegistryConfig;
 pub(crate) use self_check::SelfCheckConfig;
 pub(crate) use units::{Bytes, SpanOrOff};
 
@@ -38,6 +40,7 @@ const ENV_PREFIX: &str = "ROLLCALL_";
 pub(crate) struct Config {
     pub(crate) log: LogConfig,
     pub(crate) kafka: KafkaConfig,
+    pub(crate) registry: RegistryConfig,
     pub(crate) mqtt: MqttConfig,
     pub(crate) dialect: Dialects,
     pub(crate) tenant: rollcall_tenant::Config,
@@ -176,6 +179,7 @@ impl Config {
         }
         if self.log.kind == LogKind::Kafka {
             self.kafka.check()?;
+            self.registry.check()?;
         }
         self.mqtt.check()?;
         self.api
