@@ -4,11 +4,6 @@
 //! `KILL_ROUNDS` says how often (8 by default; `tests/kill-9-kafka` runs 200), `KILL_SEED` which
 //! moments, `KILL_RATE` how many messages a second.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "all of it is a test; clippy knows `#[test]` functions only"
-)]
-
 use std::time::Duration;
 
 use rollcall_tests::kafka::Kafka;

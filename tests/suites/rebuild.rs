@@ -6,10 +6,11 @@
     reason = "all of it is a test; clippy knows `#[test]` functions only"
 )]
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use rollcall_tests::{Dev, payload, process};
+use rollcall_tests::{Dev, eventually, payload, process};
 use serde_json::Value;
 
 fn is_settled(row: &Value) -> bool {
@@ -112,4 +113,74 @@ fn running_node_and_wrong_folders_are_refused() {
     let (_, error, code) = rebuild(&dev.data_dir(), &[]);
     assert_eq!(code, Some(2), "{error}");
     assert!(error.contains("--verify"), "{error}");
+}
+
+/// The checkpoints below a data folder, those of batch 1 apart: every partition has it.
+fn checkpoints(dev: &Dev) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dev.data_dir().join("checkpoints"));
+    let paths = entries
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path());
+    let mut paths: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|name| name == "checkpoint"))
+        .filter(|path| !path.to_string_lossy().contains("-00000000000000000001."))
+        .collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn rebuild_begins_with_a_checkpoint_and_believes_no_damaged_one() {
+    let dev = Dev::new("[checkpoint]\nevery = \"1s\"\nkeep = 2\n").unwrap();
+    let rollcall = dev.start().unwrap();
+    let greet = |id: &str| {
+        rollcall
+            .publish_status("device-1", &payload::handshake(id))
+            .unwrap();
+        rollcall
+            .wait_for_row("device-1", "news", |row| {
+                row["session"]["online_message_id"] == id
+            })
+            .unwrap();
+    };
+    let mut seen = BTreeSet::new();
+    let mut number = 0;
+    // More than are kept.
+    eventually("checkpoints", || {
+        number += 1;
+        greet(&format!("m-{number}"));
+        seen.extend(checkpoints(&dev));
+        Ok((seen.len() > 3).then_some(()))
+    })
+    .unwrap();
+    greet("after the last checkpoint");
+    assert!(rollcall.terminate().unwrap().success());
+    let kept = checkpoints(&dev);
+    assert!(kept.len() <= 2, "{kept:?}");
+
+    let mut folded = Vec::new();
+    for from in ["beginning", "oldest", "newest"] {
+        let (said, error, code) = rebuild(&dev.data_dir(), &["--verify", "--from", from]);
+        assert_eq!(code, Some(0), "{from}: {said}{error}");
+        assert!(said.starts_with("equal: "), "{said}");
+        let has_base = said.contains("begins with the checkpoint of batch");
+        assert_eq!(has_base, from != "beginning", "{said}");
+        let batches = said.split(", ").nth(1).unwrap().split(' ').next().unwrap();
+        folded.push(batches.parse::<u64>().unwrap());
+    }
+    assert!(
+        folded.is_sorted_by(|more, fewer| more > fewer),
+        "{folded:?}"
+    );
+
+    let newest = kept.last().unwrap();
+    let mut bytes = std::fs::read(newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(newest, bytes).unwrap();
+    let (_, error, code) = rebuild(&dev.data_dir(), &["--verify", "--from", "newest"]);
+    assert_eq!(code, Some(1), "{error}");
+    let name = newest.file_name().unwrap().to_str().unwrap();
+    assert!(error.contains(name) && error.contains("damaged"), "{error}");
 }

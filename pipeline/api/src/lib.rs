@@ -6,11 +6,13 @@
 //! any topic ───▶ Tail ──────────────────┴─▶ ops, `rollcall tail`
 //! ```
 //!
-//! What is to be sent to a device goes to `requests`; nothing else is written. Answers may lag
+//! What is to be sent to a device goes to `requests`, a replayed dead letter to its topic; nothing
+//! else is written. Answers may lag
 //! behind the log; `/readyz` says by how many records.
 
 mod comparisons;
 mod config;
+mod dead_letters;
 mod error;
 mod guard;
 mod health;

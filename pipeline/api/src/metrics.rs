@@ -33,6 +33,9 @@ const DURATION_BUCKETS_S: [f64; 11] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
 ];
 
+/// Bounds of a histogram of record counts.
+const RECORD_BUCKETS: [f64; 6] = [1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0];
+
 /// How often collected samples are folded into their histograms.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -94,7 +97,10 @@ pub async fn upkeep(handle: PrometheusHandle, mut stop: watch::Receiver<bool>) {
 /// up.
 pub(crate) fn builder() -> Result<PrometheusBuilder, BuildError> {
     let durations = Matcher::Suffix("_seconds".to_owned());
-    PrometheusBuilder::new().set_buckets_for_metric(durations, &DURATION_BUCKETS_S)
+    let records = Matcher::Suffix("_records".to_owned());
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(durations, &DURATION_BUCKETS_S)?
+        .set_buckets_for_metric(records, &RECORD_BUCKETS)
 }
 
 /// A request was answered after `seconds`.

@@ -2,6 +2,7 @@
 //! here, and every organisation's data is shown: see [`crate::OpsConfig::check`].
 
 mod connections;
+mod dead_letters;
 mod probes;
 mod records;
 
@@ -49,6 +50,8 @@ pub fn ops(state: Ops) -> Router {
         .route("/ops/connections/{id}", get(connections::get))
         .route("/ops/connections/{id}/message", post(connections::message))
         .route("/ops/topics/{topic}/records", get(records::stream))
+        .route("/ops/dead-letters", get(dead_letters::list))
+        .route("/ops/dead-letters/replay", post(dead_letters::replay))
         .with_state(state);
     guard(router, REQUEST_TIMEOUT)
 }

@@ -48,6 +48,17 @@ impl Params {
         self.get(name).filter(|value| !value.is_empty())
     }
 
+    /// Whether `name` is `true`; `false`, absent or empty is no.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.filled(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(text) => Err(Problem::invalid(format!(
+                "{name}: `{text}` is neither true nor false"
+            ))),
+        }
+    }
+
     /// `name` as a number that is not negative; `None` when it is absent or empty.
     pub(crate) fn number(&self, name: &str) -> Result<Option<usize>, Problem> {
         let Some(text) = self.filled(name) else {

@@ -117,6 +117,13 @@ impl Tail {
         self.pull_round()
     }
 
+    /// The next record of those that were there when the tail was opened; `None` after the last.
+    ///
+    /// Errors: as [`Tail::pull`].
+    pub(crate) fn pull_there(&mut self) -> Result<Option<Entry>, Error> {
+        self.pull_round()
+    }
+
     /// Waits until the log has grown since [`Tail::pull`] gave `None`; false when it never will
     /// again.
     pub async fn wait(&mut self) -> bool {

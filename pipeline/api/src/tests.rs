@@ -2,6 +2,7 @@
 //! routers.
 
 mod any_head;
+mod dead_letters;
 mod identity;
 mod message;
 mod operator;

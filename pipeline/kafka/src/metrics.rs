@@ -1,39 +1,61 @@
-//! What is counted here; docs/spec/metrics.md lists it.
+//! What the writers count. Names are listed in `docs/spec/metrics.md`.
 
-use metrics::{counter, describe_counter, describe_gauge, gauge};
-use rollcall_model::Topic;
+use std::time::Duration;
 
-const REQUESTS: &str = "rollcall_registry_requests_total";
-const WAITING: &str = "rollcall_registry_waiting";
-const TRANSLATED: &str = "rollcall_registry_values_translated_total";
+use metrics::{counter, describe_counter, describe_histogram, histogram};
 
-/// Says what the metrics are.
+/// Transactions, by outcome.
+pub const TRANSACTIONS: &str = "rollcall_kafka_transactions_total";
+/// Time from the first record of a transaction to the end of its commit.
+pub const TRANSACTION_SECONDS: &str = "rollcall_kafka_transaction_seconds";
+/// Records of a transaction.
+pub const TRANSACTION_RECORDS: &str = "rollcall_kafka_transaction_records";
+
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is in the log.
+    Committed,
+    /// It was aborted, and is tried again.
+    Retried,
+    /// It is not in the log, and whoever wanted it has to look where it stands.
+    Aborted,
+    /// The brokers do not take it.
+    Refused,
+    /// Nobody told before the log was closed.
+    Unknown,
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Committed => "committed",
+            Self::Retried => "retried",
+            Self::Aborted => "aborted",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Describes every metric of this crate; call once, after the recorder is installed.
 pub fn describe() {
-    describe_counter!(
-        REQUESTS,
-        "questions to the schema registry, by what they ask and how they ended"
+    crate::registry::describe();
+    describe_counter!(TRANSACTIONS, "Transactions on Kafka, by outcome.");
+    describe_histogram!(
+        TRANSACTION_SECONDS,
+        "Seconds from the first record of a transaction to the end of its commit."
     );
-    describe_gauge!(
-        WAITING,
-        "1 while a partition waits for the schema registry, else 0"
-    );
-    describe_counter!(
-        TRANSLATED,
-        "values of somebody else's schema that were read as ours"
-    );
+    describe_histogram!(TRANSACTION_RECORDS, "Records of a committed transaction.");
 }
 
-/// A question to the registry ended.
-pub(crate) fn asked(call: &'static str, outcome: &'static str) {
-    counter!(REQUESTS, "call" => call, "outcome" => outcome).increment(1);
+pub(crate) fn ended(outcome: Outcome) {
+    counter!(TRANSACTIONS, "outcome" => outcome.as_str()).increment(1);
 }
 
-/// A reader waits for the registry, or waits no more.
-pub(crate) fn waiting(is_waiting: bool) {
-    gauge!(WAITING).set(f64::from(u8::from(is_waiting)));
-}
-
-/// A value was written with a schema that is not ours.
-pub(crate) fn translated(topic: Topic) {
-    counter!(TRANSLATED, "topic" => topic.as_str()).increment(1);
+pub(crate) fn committed(records: usize, took: Duration) {
+    ended(Outcome::Committed);
+    histogram!(TRANSACTION_SECONDS).record(took.as_secs_f64());
+    // No transaction has 2^32 records.
+    histogram!(TRANSACTION_RECORDS).record(u32::try_from(records).unwrap_or(u32::MAX));
 }

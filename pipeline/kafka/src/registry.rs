@@ -8,6 +8,7 @@
 mod client;
 mod error;
 mod frames;
+mod metrics;
 mod settings;
 mod subjects;
 
@@ -20,6 +21,7 @@ pub use subjects::{Line, State};
 
 pub(crate) use client::Client;
 pub(crate) use frames::Frames;
+pub(crate) use metrics::describe;
 pub(crate) use subjects::ids;
 
 use std::time::Duration;

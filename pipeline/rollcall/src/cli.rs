@@ -1,9 +1,11 @@
 //! The command line: what can be said, and what `--help` teaches.
 
+mod dlq;
 mod fleet;
 mod schemas;
 mod topics;
 
+pub(crate) use dlq::{Dlq, Filter as DlqFilter, Letters, Replay};
 pub(crate) use fleet::Fleet;
 pub(crate) use schemas::{Schemas, SchemasOf};
 pub(crate) use topics::{Topics, TopicsOf};
@@ -70,6 +72,9 @@ Prints `equal`, or the first difference of each partition: batch, topic or table
 Exit code 0 when equal, else 1. Records and tables stay as they are."
     )]
     Rebuild(Rebuild),
+    /// Look at the records that could not be folded, and fold them again once that is mended
+    #[command(subcommand)]
+    Dlq(Dlq),
     /// Make the topics on Kafka, or see how they differ from what they should be
     #[command(subcommand)]
     Topics(Topics),
@@ -171,6 +176,25 @@ pub(crate) struct Rebuild {
     /// Keep the rebuilt tables in this new folder; a node can start from them
     #[arg(long, value_name = "DIR")]
     pub(crate) into: Option<PathBuf>,
+    /// Where to begin
+    #[arg(long, value_enum, default_value_t = Base::Auto)]
+    pub(crate) from: Base,
+    /// Folder with checkpoints [default: as the node keeps them, `checkpoints` in its data folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoints: Option<PathBuf>,
+}
+
+/// Where a rebuild begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Base {
+    /// With the first record; where that is gone, with the oldest checkpoint that helps
+    Auto,
+    /// With the first record
+    Beginning,
+    /// With the oldest checkpoint of each partition
+    Oldest,
+    /// With the newest one: fast, and proves least
+    Newest,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The `rollcall` binary: parses, wires, runs, shuts down. What it wires lives in the other crates.
 
 mod banner;
+mod checkpoints;
 mod cli;
 mod commands;
 mod config;
@@ -22,7 +23,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use cli::{Cli, Command, Connections};
+use cli::{Cli, Command, Connections, Dlq};
 use commands::{Failure, Outcome};
 use tokio_rustls::rustls::crypto::ring;
 use tracing_subscriber::EnvFilter;
@@ -70,6 +71,8 @@ fn run(command: Command) -> Outcome {
         Command::Connections(Connections::Get(args)) => commands::connections::get(&args),
         Command::Send(args) => commands::send::run(&args),
         Command::Rebuild(args) => commands::rebuild::run(&args),
+        Command::Dlq(Dlq::List(args)) => commands::dlq::list(&args),
+        Command::Dlq(Dlq::Replay(args)) => commands::dlq::replay(&args),
         Command::Topics(command) => commands::topics::run(&command),
         Command::Schemas(command) => commands::schemas::run(&command),
     }

@@ -21,6 +21,8 @@ pub(crate) struct Folders {
     pub(crate) log: PathBuf,
     /// The processor's tables.
     pub(crate) tables: PathBuf,
+    /// The tables written down now and then.
+    pub(crate) checkpoints: PathBuf,
     /// The broker's retained messages.
     pub(crate) broker: PathBuf,
     /// `rollcall dev`'s tenant file.
@@ -37,6 +39,7 @@ impl Folders {
         Self {
             log: data_dir.join("log"),
             tables: data_dir.join("tables"),
+            checkpoints: data_dir.join("checkpoints"),
             broker: data_dir.join("broker"),
             tenants: data_dir.join("tenants.json"),
             client_id: data_dir.join("mqtt-client-id"),
@@ -225,6 +228,29 @@ pub(crate) fn open_stopped(data_dir: &Path) -> anyhow::Result<EmbeddedLog> {
 
 /// Opens the log on Kafka that a configuration names, to look into.
 pub(crate) fn open_kafka(file: &Path) -> Result<Arc<dyn Log>, Failure> {
+    let config = kafka(file)?;
+    let (settings, registry) = (
+        config.kafka.settings("reader", 1),
+        config.registry.settings(),
+    );
+    let log = KafkaLog::reader_with(settings, registry.as_ref()).map_err(anyhow::Error::from)?;
+    Ok(Arc::new(log))
+}
+
+/// As [`open_kafka`], to append single records to. The name is the command's: no process has it.
+pub(crate) fn open_kafka_to_write(file: &Path) -> Result<Arc<dyn Log>, Failure> {
+    let config = kafka(file)?;
+    let (settings, registry) = (
+        config.kafka.settings("command", 1),
+        config.registry.settings(),
+    );
+    let open = || KafkaLog::open_with(settings, registry.as_ref());
+    let log = tokio::task::block_in_place(open);
+    Ok(Arc::new(log.map_err(anyhow::Error::from)?))
+}
+
+/// A configuration with the log on Kafka.
+pub(crate) fn kafka(file: &Path) -> Result<Config, Failure> {
     let config = config::load(&Sources {
         file: Some(file),
         is_dev: false,
@@ -236,12 +262,7 @@ pub(crate) fn open_kafka(file: &Path) -> Result<Arc<dyn Log>, Failure> {
                 .to_owned(),
         ));
     }
-    let (settings, registry) = (
-        config.kafka.settings("reader", 1),
-        config.registry.settings(),
-    );
-    let log = KafkaLog::reader_with(settings, registry.as_ref()).map_err(anyhow::Error::from)?;
-    Ok(Arc::new(log))
+    Ok(config)
 }
 
 /// Opens the log of a stopped node so that nobody can start on it meanwhile. Nothing is cleaned.

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::banner::Addresses;
+use crate::checkpoints;
 use crate::config::{Config, LogKind};
 use crate::edge::Edge;
 use crate::plan::{BrokerKind, Part, Plan};
@@ -35,7 +36,8 @@ pub(crate) struct System {
     resolver: Option<Role>,
     sender: Vec<Role>,
     processors: Option<Role>,
-    self_check: Option<Role>,
+    /// Self-check and checkpoints: nobody waits for them.
+    background: Vec<Role>,
     /// Each ends when a store stops.
     guards: Vec<Role>,
     servers: Vec<Role>,
@@ -63,15 +65,7 @@ impl System {
         let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;
         describe_metrics();
         // Ports first: the likeliest mistake is found before anything is written.
-        let http = match plan.has(Part::Api) {
-            true => Some(rollcall_api::bind(config.api.listen, "--http, [api] listen").await?),
-            false => None,
-        };
-        let ops = rollcall_api::bind(config.ops.listen, "--ops, [ops] listen").await?;
-        // The broker opens its port itself, last of all: this one only shows that it can.
-        if plan.broker == BrokerKind::Embedded {
-            drop(rollcall_api::bind(config.mqtt.listen, "--mqtt, [mqtt] listen").await?);
-        }
+        let (http, ops) = bind(config, plan).await?;
         let folders = Folders::of(data_dir);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = NodeLog::open(config, &folders, clock.clone())?;
@@ -101,11 +95,14 @@ impl System {
         caught_up(&replica).await?;
         let (edge, sender) = wiring.reach(config, &folders, plan).await?;
         // Last, so that a start waits for nothing of it.
-        let self_check = self_check.map(|check| wiring.check(check));
-        let mut guards = vec![wiring.guard("log", log.stopped())];
-        guards.extend(wiring.watch_registry(config, &log));
-        let retained = edge.stopped();
-        guards.extend(retained.map(|stopped| wiring.guard("retained", stopped)));
+        let self_check = self_check.map(|check| wiring.check(check)).into_iter();
+        let checkpoints = wiring.checkpoints(config, data_dir, &store, &processors);
+        let guards = [
+            Some(wiring.guard("log", log.stopped())),
+            edge.stopped()
+                .map(|stopped| wiring.guard("retained", stopped)),
+            wiring.watch_registry(config, &log),
+        ];
         let addresses = Addresses {
             mqtt: edge.local_addr(),
             http: http_addr,
@@ -119,8 +116,8 @@ impl System {
             resolver,
             sender,
             processors,
-            self_check,
-            guards,
+            background: self_check.chain(checkpoints).collect(),
+            guards: guards.into_iter().flatten().collect(),
             servers,
             ended,
         })
@@ -141,13 +138,13 @@ impl System {
         }
     }
 
-    /// Drains: first the self-check, which nobody waits for and which holds the store open, then
-    /// nothing is sent and no device is let in, then answers and batches are finished, then nobody
-    /// is served, then the tables are flushed and the log is closed. Everything acknowledged is in
-    /// the log by then.
+    /// Drains: first self-check and checkpoints, which nobody waits for and which hold the store
+    /// open, then nothing is sent and no device is let in, then answers and batches are finished,
+    /// then nobody is served, then the tables are flushed and the log is closed. Everything
+    /// acknowledged is in the log by then.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
-        if let Some(self_check) = self.self_check {
-            self_check.stop().await;
+        for role in self.background {
+            role.stop().await;
         }
         for role in self.sender {
             role.stop().await;
@@ -269,6 +266,28 @@ impl Wiring {
         })
     }
 
+    /// What writes checkpoints, where there are processors and somebody wants them.
+    fn checkpoints(
+        &self,
+        config: &Config,
+        data_dir: &Path,
+        store: &Arc<RocksStore>,
+        processors: &Option<Role>,
+    ) -> Option<Role> {
+        let every = config.checkpoint.every.0.filter(|_| processors.is_some())?;
+        let writer = checkpoints::Writer {
+            log: self.log.clone(),
+            clock: self.clock.clone(),
+            store: store.clone(),
+            folder: checkpoints::Folder::new(config.checkpoint.folder(data_dir)),
+            every,
+            keep: config.checkpoint.keep as usize,
+        };
+        Some(Role::spawn("checkpoints", &self.ended, |stop| {
+            writer.run(stop)
+        }))
+    }
+
     fn resolve(&self, tenants: Arc<dyn Source>) -> Role {
         let resolver = Resolver::new(self.log.clone(), tenants, self.clock.clone());
         let check = self.health.register("resolver");
@@ -309,6 +328,20 @@ impl Wiring {
             }
         })
     }
+}
+
+/// Opens the ports of the API, where there is one, and of operations.
+async fn bind(config: &Config, plan: &Plan) -> anyhow::Result<(Option<TcpListener>, TcpListener)> {
+    let http = match plan.has(Part::Api) {
+        true => Some(rollcall_api::bind(config.api.listen, "--http, [api] listen").await?),
+        false => None,
+    };
+    let ops = rollcall_api::bind(config.ops.listen, "--ops, [ops] listen").await?;
+    // The broker opens its port itself, last of all: this one only shows that it can.
+    if plan.broker == BrokerKind::Embedded {
+        drop(rollcall_api::bind(config.mqtt.listen, "--mqtt, [mqtt] listen").await?);
+    }
+    Ok((http, ops))
 }
 
 /// Waits until the replica is past what was in the changelogs when it began.

@@ -51,7 +51,8 @@ pub(crate) fn dead_letter(
         let (length, hash) = (bytes.len(), xxh3_128(bytes));
         text.push_str(&format!(
             "; {what} has {length} bytes (xxh3-128 {hash:032x}), of which the first {BYTES_KEPT} \
-             are kept"
+             {}",
+            DeadLetter::CUT
         ));
         bytes[..BYTES_KEPT].to_vec()
     };

@@ -33,6 +33,8 @@ pub(crate) struct Inputs {
     /// What the batch refused for lack of a schema when it was folded first, in rank order: it is
     /// refused again, whoever knows the schema by now.
     pub(crate) refused: Vec<InputRange>,
+    /// How far behind the partition is when the batch is done.
+    pub(crate) lag: Lag,
 }
 
 impl Inputs {
@@ -41,6 +43,26 @@ impl Inputs {
         let is_in =
             |range: &InputRange| range.topic == topic && (range.from..range.to).contains(&offset);
         self.refused.iter().any(is_in)
+    }
+}
+
+/// How far a partition is behind its inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lag {
+    /// Offsets that no batch has read; on Kafka the ends of transactions are among them.
+    pub(crate) records: u64,
+    /// How long the oldest record of the batch had waited, in milliseconds.
+    pub(crate) ms: i64,
+}
+
+impl Lag {
+    /// After a batch of `inputs`, which were read when the log ended at `ends`.
+    fn of(inputs: &Inputs, ends: &Positions) -> Self {
+        let behind = ends.iter().zip(inputs.next);
+        Self {
+            records: behind.map(|(end, next)| end.saturating_sub(next)).sum(),
+            ms: inputs.now - inputs.timers_at,
+        }
     }
 }
 
@@ -80,6 +102,7 @@ pub(crate) fn read(
         records: Vec::new(),
         next: *positions,
         refused: Vec::new(),
+        lag: Lag::default(),
     };
     let mut budget = Budget::of(policy);
     // The append time of the last status taken, when others wait behind it.
@@ -118,6 +141,7 @@ pub(crate) fn read(
         budget.spend(&records);
         inputs.records.push((topic, records));
     }
+    inputs.lag = Lag::of(&inputs, &ends);
     inputs.timers_at = inputs.timers_at.max(floor.1);
     Ok(inputs)
 }

@@ -5,9 +5,9 @@
 //! disks: the log and the tables are traits. Reading order: `inputs` (what a batch is made of),
 //! `decode` (bytes to events), `overlay` (rows during a batch), `batch` (the pure part: fold it),
 //! `output` (records of it), `restore` (where a partition stands after a restart), `processor` (the
-//! turn that ties them together), `rebuild` (the same life folded again, as proof), `self_check`
-//! (whether the tables still are what was folded). What it writes goes to the log; tables and
-//! changelog readers follow.
+//! turn that ties them together), `checkpoint` (tables as a stream of bytes), `rebuild` (the same
+//! life folded again, as proof), `self_check` (whether the tables still are what was folded). What
+//! it writes goes to the log; tables and changelog readers follow.
 
 mod batch;
 mod dead_letter;
@@ -19,6 +19,7 @@ mod overlay;
 mod processor;
 mod restore;
 
+pub mod checkpoint;
 pub mod metrics;
 pub mod rebuild;
 pub mod self_check;

@@ -7,6 +7,7 @@ use metrics::{
 };
 use rollcall_model::{Millis, ReasonCode, Topic};
 
+use crate::inputs::Lag;
 use crate::self_check::Mismatch;
 
 /// Input records folded, by topic.
@@ -21,10 +22,22 @@ pub const TIMERS: &str = "rollcall_process_timers_total";
 pub const BATCHES: &str = "rollcall_process_batches_total";
 /// Records that went out, by topic.
 pub const DERIVED: &str = "rollcall_process_derived_total";
+/// Input records of a batch.
+pub const BATCH_RECORDS: &str = "rollcall_process_batch_records";
+/// Input offsets that no batch has read, by partition.
+pub const LAG_RECORDS: &str = "rollcall_process_lag_records";
+/// How long the oldest record of the newest batch had waited, by partition.
+pub const LAG_SECONDS: &str = "rollcall_process_lag_seconds";
 /// Time from the start of a batch to its commit.
 pub const BATCH_SECONDS: &str = "rollcall_process_batch_seconds";
 /// Rows replayed from the changelogs at start.
 pub const RESTORED: &str = "rollcall_process_restored_rows_total";
+/// Changelog records that a restore has still to read, by partition.
+pub const RESTORING: &str = "rollcall_process_restore_remaining_records";
+/// Batch of the newest checkpoint that this process wrote, by partition.
+pub const CHECKPOINT: &str = "rollcall_process_checkpoint_batch_number";
+/// Time of that batch, by partition.
+pub const CHECKPOINT_AT: &str = "rollcall_process_checkpoint_timestamp_seconds";
 /// Number of the newest batch, by partition.
 pub const BATCH_NUMBER: &str = "rollcall_process_batch_number";
 /// When a partition's tables were last compared with their digest, by partition.
@@ -48,11 +61,34 @@ pub fn describe() {
     describe_counter!(TIMERS, "Timers fired.");
     describe_counter!(BATCHES, "Batches committed.");
     describe_counter!(DERIVED, "Records produced, by topic.");
+    describe_histogram!(BATCH_RECORDS, "Input records of a batch.");
+    describe_gauge!(
+        LAG_RECORDS,
+        "Input offsets that no batch has read, by partition."
+    );
+    describe_gauge!(
+        LAG_SECONDS,
+        Unit::Seconds,
+        "How long the oldest record of the newest batch had waited, by partition."
+    );
     describe_histogram!(
         BATCH_SECONDS,
         "Seconds from the start of a batch to its commit."
     );
     describe_counter!(RESTORED, "Changelog records replayed at start.");
+    describe_gauge!(
+        RESTORING,
+        "Changelog records that a restore has still to read, by partition."
+    );
+    describe_gauge!(
+        CHECKPOINT,
+        "Batch of the newest checkpoint written, by partition."
+    );
+    describe_gauge!(
+        CHECKPOINT_AT,
+        Unit::Seconds,
+        "Time of that batch, Unix time, by partition."
+    );
     describe_gauge!(BATCH_NUMBER, "Number of the newest batch, by partition.");
     describe_gauge!(
         COMPARED_AT,
@@ -89,8 +125,21 @@ pub(crate) fn derived(topic: Topic, records: u64) {
     counter!(DERIVED, "topic" => topic.as_str()).increment(records);
 }
 
-pub(crate) fn committed(partition: u32, number: u64, timers: u64, seconds: f64) {
+/// How far a partition is behind.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "gauges are floats; exact below 2^53 records"
+)]
+pub(crate) fn lag(partition: u32, lag: Lag) {
+    let label = partition.to_string();
+    gauge!(LAG_RECORDS, "partition" => label.clone()).set(lag.records as f64);
+    gauge!(LAG_SECONDS, "partition" => label).set(lag.ms as f64 / 1_000.0);
+}
+
+pub(crate) fn committed(partition: u32, number: u64, timers: u64, records: usize, seconds: f64) {
     counter!(BATCHES).increment(1);
+    // No batch has 2^32 records.
+    histogram!(BATCH_RECORDS).record(u32::try_from(records).unwrap_or(u32::MAX));
     counter!(TIMERS).increment(timers);
     histogram!(BATCH_SECONDS).record(seconds);
     #[expect(
@@ -102,6 +151,26 @@ pub(crate) fn committed(partition: u32, number: u64, timers: u64, seconds: f64) 
 
 pub(crate) fn restored(rows: u64) {
     counter!(RESTORED).increment(rows);
+}
+
+/// A restore has this many records before it.
+pub(crate) fn restoring(partition: u32, records: u64) {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge is a float; exact below 2^53 records"
+    )]
+    gauge!(RESTORING, "partition" => partition.to_string()).set(records as f64);
+}
+
+/// A checkpoint of `batch`, whose clock was `at`, is on the disk.
+pub fn checkpointed(partition: u32, batch: u64, at: Millis) {
+    let label = partition.to_string();
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge is a float; exact below 2^53 batches"
+    )]
+    gauge!(CHECKPOINT, "partition" => label.clone()).set(batch as f64);
+    gauge!(CHECKPOINT_AT, "partition" => label).set(at.0 as f64 / 1_000.0);
 }
 
 /// A partition's tables were compared to the end; `took` is `None` when a restore did it.

@@ -185,6 +185,7 @@ impl<T: Tables> Processor<T> {
             .map(|(_, records)| records.len())
             .sum();
         let empty_at = self.progress.now + EMPTY_BATCH_AFTER_MS;
+        metrics::lag(partition, inputs.lag);
         if records == 0 && due.is_empty() && inputs.now < empty_at {
             let next = self.setup.tables.next_due().map_err(failed)?;
             return Ok(Turn::Idle {
@@ -207,6 +208,7 @@ impl<T: Tables> Processor<T> {
             partition,
             number,
             timers as u64,
+            records,
             begun.elapsed().as_secs_f64(),
         );
         debug!(partition, number, records, timers, "Batch committed.");

@@ -1,5 +1,5 @@
 //! A partition's life folded again: from its inputs, in the batches and at the times that the
-//! schedule recorded, over empty tables (DESIGN.md section 5).
+//! schedule recorded, over empty tables or those of a checkpoint (DESIGN.md section 5).
 //!
 //! A rebuild asks nobody and writes nothing but the tables it is handed. After every batch it
 //! compares what it made with the schedule record's counts and digests and, if asked to, with the
@@ -42,6 +42,8 @@ pub enum Depth {
 pub struct Rebuilt {
     /// The partition.
     pub partition: u32,
+    /// The batch of the checkpoint that it began with, 0 = with nothing.
+    pub base: u64,
     /// Batches folded again and found right.
     pub batches: u64,
     /// Input records in them.
@@ -118,7 +120,8 @@ pub struct Step {
     pub records: u64,
 }
 
-/// Folds the life of `partition` again, from the beginning, into `tables`, which must be empty.
+/// Folds the life of `partition` again into `tables`: from the beginning when they are empty, and
+/// else from the checkpoint that was loaded into them.
 ///
 /// Guarantee: writes to `tables` only. With [`Verdict::Equal`] they are what the newest batch left,
 /// and a processor can go on from them; otherwise they stand at the last batch found right.
@@ -131,7 +134,12 @@ pub fn rebuild(
     depth: Depth,
     watch: &mut dyn FnMut(Step),
 ) -> Result<Rebuilt, Error> {
-    let mut rebuilding = Rebuilding::new(log, partition, depth)?;
+    let base = tables.meta().map_err(|source| Error::Tables {
+        partition,
+        action: "read the progress of a checkpoint",
+        source,
+    })?;
+    let mut rebuilding = Rebuilding::new(log, partition, depth, base)?;
     let verdict = match rebuilding.run(tables, watch) {
         Ok(()) => Verdict::Equal,
         Err(Stop::Found(verdict)) => verdict,

@@ -1,9 +1,12 @@
 //! Where a partition stands after a restart: the tables as they were flushed, the tail of their
-//! changelogs on top, and the newest schedule record as witness.
+//! changelogs on top, and the newest schedule record as witness. Tables that have nothing are
+//! loaded as a whole (`bulk`).
 
-use std::collections::HashMap;
+mod bulk;
+mod newest;
+mod pace;
+mod tail;
 
-use bytes::Bytes;
 use rollcall_log::{Log, ReadLimit, Stored};
 use rollcall_model::batch::Batch;
 use rollcall_model::{Millis, Policy, Topic};
@@ -15,6 +18,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::error::Error;
 use crate::inputs::{GROUP, Positions};
 use crate::output::TableDigests;
+use newest::verify;
+use pace::Pace;
+
+pub(crate) use newest::newest_batch;
 
 /// Changelog records replayed as one: bounds memory, and each step leaves a consistent store
 /// behind.
@@ -54,6 +61,27 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// That of tables whose progress record is `meta`.
+    pub(crate) fn of(meta: &Meta) -> Self {
+        let mut inputs = Positions::default();
+        for (topic, next) in &meta.inputs {
+            let rank = Topic::INPUTS.iter().position(|one| one == topic);
+            if let Some(position) = rank.and_then(|rank| inputs.get_mut(rank)) {
+                *position = *next;
+            }
+        }
+        let digests = Table::ALL.map(|table| Digest(value_of(&meta.digests, table)));
+        Self {
+            batch: meta.batch,
+            now: meta.now,
+            timers_at: meta.timers_at,
+            policy_hash: xxh3_64(&meta.policy),
+            inputs,
+            changelogs: Table::ALL.map(|table| value_of(&meta.changelogs, table)),
+            digests: TableDigests(digests),
+        }
+    }
+
     /// The progress record that goes with the tables.
     pub(crate) fn meta(&self, policy: &[u8]) -> Meta {
         let digests = Table::ALL
@@ -101,21 +129,56 @@ pub(crate) fn restore(
     partition: u32,
     policy: &[u8],
 ) -> Result<(Progress, Restored), Error> {
-    let failed = |source| Error::Tables {
+    let of = Partition {
+        log,
+        number: partition,
+        policy,
+    };
+    let stored = tables.meta().map_err(|source| Error::Tables {
         partition,
         action: "read its progress",
         source,
+    })?;
+    let Some(stored) = stored else {
+        return anew(of, tables);
     };
-    let stored = tables.meta().map_err(failed)?;
-    let is_new = stored.is_none();
-    match replay_tail(log, tables, partition, stored.unwrap_or_default(), policy) {
-        Err(error @ Error::Digest { .. }) if !is_new => {
+    match Restoring::begin(of, stored)?.replay(tables) {
+        Err(error @ Error::Digest { .. }) => {
             warn!(partition, %error, "Tables too old for their changelog; made anew.");
-            empty(tables, partition)?;
-            replay_tail(log, tables, partition, Meta::default(), policy)
+            anew(of, tables)
         }
         other => other,
     }
+}
+
+/// Makes the tables from the changelogs alone.
+fn anew(of: Partition<'_>, tables: &mut dyn Tables) -> Result<(Progress, Restored), Error> {
+    let mut restoring = Restoring::begin(of, Meta::default())?;
+    let has_rows = has_rows(tables, of.number)?;
+    if has_rows || restoring.pace.total() >= bulk::RECORDS_MIN {
+        if restoring.load(tables)? {
+            return restoring.vouch(tables);
+        }
+        empty(tables, of.number)?;
+    }
+    restoring.replay(tables)
+}
+
+/// Whether there are rows: also where there is no progress, when a load was broken off.
+fn has_rows(tables: &dyn Tables, partition: u32) -> Result<bool, Error> {
+    for table in Table::ALL {
+        let rows = tables
+            .scan(table, None, 1)
+            .map_err(|source| Error::Tables {
+                partition,
+                action: "look for rows in",
+                source,
+            })?;
+        if !rows.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Takes every row out, and the progress with them.
@@ -158,58 +221,120 @@ fn empty(tables: &mut dyn Tables, partition: u32) -> Result<(), Error> {
     tables.apply(&[], &Meta::default()).map_err(failed)
 }
 
-/// Replays what the changelogs have beyond `stored`, and compares with the newest batch.
-fn replay_tail(
-    log: &dyn Log,
-    tables: &mut dyn Tables,
-    partition: u32,
+/// Whose tables are restored, from where.
+#[derive(Clone, Copy)]
+struct Partition<'a> {
+    log: &'a dyn Log,
+    number: u32,
+    /// The encoded policy that it will run under.
+    policy: &'a [u8],
+}
+
+/// A restore under way.
+struct Restoring<'a> {
+    of: Partition<'a>,
+    /// How far the tables were.
     stored: Meta,
-    policy: &[u8],
-) -> Result<(Progress, Restored), Error> {
-    let mut progress = Progress {
-        batch: stored.batch,
-        now: stored.now,
-        timers_at: stored.timers_at,
-        policy_hash: 0,
-        inputs: committed(log, partition)?,
-        changelogs: Table::ALL.map(|table| value_of(&stored.changelogs, table)),
-        digests: TableDigests(Table::ALL.map(|table| Digest(value_of(&stored.digests, table)))),
-    };
-    let mut replayed = 0;
-    for (at, table) in Table::ALL.into_iter().enumerate() {
-        let end = settled_end(log, table.changelog(), partition)?;
-        let from = progress.changelogs[at];
-        if from > end {
+    /// How far they are.
+    progress: Progress,
+    /// How far they have to get.
+    pace: Pace,
+}
+
+impl<'a> Restoring<'a> {
+    /// Of tables whose progress is `stored`.
+    fn begin(of: Partition<'a>, stored: Meta) -> Result<Self, Error> {
+        let (log, partition) = (of.log, of.number);
+        let progress = Progress {
+            policy_hash: 0,
+            inputs: committed(log, partition)?,
+            ..Progress::of(&stored)
+        };
+        let mut ends = [0; Table::ALL.len()];
+        let changelogs = Table::ALL.into_iter().zip(progress.changelogs);
+        for (end, (table, from)) in ends.iter_mut().zip(changelogs) {
             let topic = table.changelog();
-            return Err(Error::Ahead {
-                partition,
-                topic,
-                stored: from,
-                end,
-            });
+            *end = settled_end(log, topic, partition)?;
+            if from > *end {
+                return Err(Error::Ahead {
+                    partition,
+                    topic,
+                    stored: from,
+                    end: *end,
+                });
+            }
         }
-        replayed += replay(log, tables, partition, table, end, &mut progress, &stored)?;
+        Ok(Self {
+            of,
+            stored,
+            pace: Pace::new(partition, &progress, ends),
+            progress,
+        })
     }
-    let newest = newest_batch(log, partition)?;
-    let is_verified = newest.is_some();
-    if let Some(newest) = newest {
-        verify(partition, &newest, &mut progress)?;
-        progress.batch = newest.number;
-        progress.now = newest.now;
-        progress.timers_at = newest.timers_at;
-        progress.policy_hash = newest.policy_hash;
-        if stored.batch != newest.number {
-            let policies = [stored.policy, policy.to_vec()];
-            settle(tables, partition, &progress, &newest, policies)?;
+
+    /// Replays what the changelogs have beyond the tables, and compares with the newest batch.
+    fn replay(mut self, tables: &mut dyn Tables) -> Result<(Progress, Restored), Error> {
+        for table in Table::ALL {
+            self.replay_table(tables, table)?;
         }
+        self.vouch(tables)
     }
-    crate::metrics::restored(replayed);
-    let restored = Restored {
-        replayed,
-        batch: progress.batch,
-        is_verified,
-    };
-    Ok((progress, restored))
+
+    /// The next records of a changelog, at most `limit`; `None` at its end.
+    fn next(&mut self, table: Table, limit: ReadLimit) -> Result<Option<Vec<Stored>>, Error> {
+        let at = usize::from(table == Table::Outbox);
+        let (from, end) = (self.progress.changelogs[at], self.pace.ends[at]);
+        if from >= end {
+            return Ok(None);
+        }
+        self.pace.tell(&self.progress);
+        let records = self
+            .of
+            .log
+            .read(table.changelog(), self.of.number, from, limit);
+        let mut records = records.map_err(|source| Error::Log {
+            partition: self.of.number,
+            action: "read a changelog",
+            source,
+        })?;
+        // Compaction leaves gaps, at the end too.
+        let next = records.last().map_or(end, |last| last.offset + 1).min(end);
+        self.progress.changelogs[at] = next;
+        records.retain(|record| record.offset < end);
+        self.pace.records += records.len() as u64;
+        Ok(Some(records))
+    }
+
+    /// Compares the tables with the newest batch, whose they are then.
+    fn vouch(self, tables: &mut dyn Tables) -> Result<(Progress, Restored), Error> {
+        let Self {
+            of,
+            stored,
+            mut progress,
+            pace,
+        } = self;
+        let newest = newest_batch(of.log, of.number)?;
+        let is_verified = newest.is_some();
+        if let Some(newest) = newest {
+            verify(of.number, &newest, &mut progress)?;
+            progress.batch = newest.number;
+            progress.now = newest.now;
+            progress.timers_at = newest.timers_at;
+            progress.policy_hash = newest.policy_hash;
+            if stored.batch != newest.number {
+                let policies = [stored.policy, of.policy.to_vec()];
+                settle(tables, of.number, &progress, &newest, policies)?;
+            }
+        }
+        let replayed = pace.end();
+        crate::metrics::restored(replayed);
+        let restored = Restored {
+            replayed,
+            batch: progress.batch,
+            is_verified,
+        };
+        Ok((progress, restored))
+    }
 }
 
 fn value_of<V: Copy + Default>(pairs: &[(Table, V)], table: Table) -> V {
@@ -260,97 +385,6 @@ fn committed(log: &dyn Log, partition: u32) -> Result<Positions, Error> {
     Ok(positions)
 }
 
-/// Replays one changelog from where the tables stand up to `end`.
-fn replay(
-    log: &dyn Log,
-    tables: &mut dyn Tables,
-    partition: u32,
-    table: Table,
-    end: u64,
-    progress: &mut Progress,
-    stored: &Meta,
-) -> Result<u64, Error> {
-    let at = Table::ALL
-        .iter()
-        .position(|one| *one == table)
-        .unwrap_or_default();
-    let mut replayed = 0;
-    while progress.changelogs[at] < end {
-        let from = progress.changelogs[at];
-        let records = log
-            .read(table.changelog(), partition, from, CHUNK)
-            .map_err(|source| Error::Log {
-                partition,
-                action: "read a changelog",
-                source,
-            })?;
-        // Compaction leaves gaps, at the end too.
-        progress.changelogs[at] = records.last().map_or(end, |last| last.offset + 1).min(end);
-        let mut last_by_key: HashMap<Bytes, Option<Bytes>> = HashMap::new();
-        for record in records.into_iter().filter(|record| record.offset < end) {
-            replayed += 1;
-            if let Some(key) = record.key {
-                last_by_key.insert(key, record.value);
-            }
-        }
-        let digest = progress.digests.of(table);
-        let changes = last_by_key
-            .into_iter()
-            .map(|(key, value)| change(tables, partition, table, key, value, digest))
-            .collect::<Result<Vec<_>, Error>>()?;
-        // Batch number and times stay behind until all changelogs are in: the log has the newer
-        // ones.
-        let meta = Meta {
-            inputs: stored.inputs.clone(),
-            ..progress.meta(&stored.policy)
-        };
-        tables
-            .apply(&changes, &meta)
-            .map_err(|source| Error::Tables {
-                partition,
-                action: "restore rows",
-                source,
-            })?;
-    }
-    Ok(replayed)
-}
-
-fn change(
-    tables: &dyn Tables,
-    partition: u32,
-    table: Table,
-    key: Bytes,
-    value: Option<Bytes>,
-    digest: &mut Digest,
-) -> Result<Change, Error> {
-    let failed = |source| Error::Tables {
-        partition,
-        action: "read a row",
-        source,
-    };
-    let old = match tables.get(table, &key).map_err(failed)? {
-        Some(before) => {
-            digest.remove(&key, body(&before));
-            Some(index(partition, &before)?)
-        }
-        None => None,
-    };
-    let new = match value {
-        Some(value) => {
-            digest.insert(&key, body(&value));
-            let index = index(partition, &value)?;
-            Some((value, index))
-        }
-        None => None,
-    };
-    Ok(Change {
-        table,
-        key,
-        old,
-        new,
-    })
-}
-
 /// What the indexes need of a row, from its leading fields alone.
 fn index(partition: u32, value: &[u8]) -> Result<RowIndex, Error> {
     let own = |source| Error::Own {
@@ -360,81 +394,6 @@ fn index(partition: u32, value: &[u8]) -> Result<RowIndex, Error> {
     };
     let (due_at, org_id) = leading(value).map_err(own)?;
     Ok(RowIndex { due_at, org_id })
-}
-
-/// The newest schedule record of the partition.
-///
-/// It need not be the last offset: on Kafka a transaction's end takes one too. So it is looked for
-/// from ever farther back.
-pub(crate) fn newest_batch(log: &dyn Log, partition: u32) -> Result<Option<Batch>, Error> {
-    let start = offsets(log, Topic::Schedule, partition)?.start;
-    let end = settled_end(log, Topic::Schedule, partition)?;
-    let mut back = 1;
-    let last = loop {
-        let from = end.saturating_sub(back).max(start);
-        let last = last_record(log, partition, from, end)?;
-        if last.is_some() || from == start {
-            break last;
-        }
-        back *= 2;
-    };
-    let own = |source| Error::Own {
-        partition,
-        what: "schedule record",
-        source,
-    };
-    let value = last.and_then(|record| record.value);
-    value
-        .map(|value| Batch::decode(&value))
-        .transpose()
-        .map_err(own)
-}
-
-/// The last schedule record between two offsets.
-fn last_record(
-    log: &dyn Log,
-    partition: u32,
-    from: u64,
-    end: u64,
-) -> Result<Option<Stored>, Error> {
-    let (mut next, mut last) = (from, None);
-    while next < end {
-        let records = log
-            .read(Topic::Schedule, partition, next, CHUNK)
-            .map_err(|source| Error::Log {
-                partition,
-                action: "read its schedule",
-                source,
-            })?;
-        let Some(newest) = records.into_iter().last() else {
-            break;
-        };
-        next = newest.offset + 1;
-        last = Some(newest);
-    }
-    Ok(last)
-}
-
-/// The restored tables must be the ones that the newest batch left behind.
-fn verify(partition: u32, newest: &Batch, progress: &mut Progress) -> Result<(), Error> {
-    for table in Table::ALL {
-        let topic = table.changelog();
-        let Some(expected) = newest.tables.iter().find(|one| one.topic == topic) else {
-            continue;
-        };
-        let found = progress.digests.of(table).0;
-        if found != expected.digest {
-            let (batch, expected) = (newest.number, expected.digest);
-            return Err(Error::Digest {
-                partition,
-                table,
-                batch,
-                found,
-                expected,
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Writes down which batch the replayed tables are of: until the next one, an hour away at most,

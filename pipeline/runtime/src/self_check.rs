@@ -24,5 +24,4 @@ pub use run::{Finished, How, Report, SelfCheck, Settings};
 pub(crate) use mismatch::Known;
 #[cfg(test)]
 pub(crate) use pace::{PAGE_MAX, Pace, VIEW_HELD_MAX};
-#[cfg(test)]
 pub(crate) use witness::witness;

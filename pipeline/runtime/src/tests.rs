@@ -2,6 +2,7 @@
 
 mod anywhere;
 mod backlog;
+mod checkpoint;
 mod ids;
 mod material;
 mod rebuild;

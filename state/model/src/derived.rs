@@ -203,6 +203,16 @@ pub struct DeadLetter {
     pub mqtt_topic: String,
 }
 
+impl DeadLetter {
+    /// Ends what a stage says of a part that it did not keep whole, after the number of bytes kept.
+    pub const CUT: &str = "are kept";
+
+    /// Whether key and value are all of the record.
+    pub fn is_whole(&self) -> bool {
+        !self.text.contains(Self::CUT)
+    }
+}
+
 /// Why a record was refused. Codes are listed in `docs/errors.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ReasonCode {

@@ -8,8 +8,9 @@
 //! knows nothing of logs.
 //!
 //! Reading order: `store` (open, format, lock), `partition` (the tables), `view` (the same,
-//! standing still), `options` (memory and files).
+//! standing still), `load` (a whole partition at once), `options` (memory and files).
 
+mod load;
 mod options;
 mod partition;
 mod store;

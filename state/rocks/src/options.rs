@@ -66,16 +66,30 @@ pub(crate) fn options(memory_bytes: usize) -> Options {
     options
 }
 
+/// Options of a file that is handed over to a column family. They need no cache.
+pub(crate) fn file_options() -> Options {
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&blocks());
+    options.set_compression_type(DBCompressionType::Lz4);
+    options
+}
+
 fn table(cache: &Cache) -> BlockBasedOptions {
-    let mut table = BlockBasedOptions::default();
+    let mut table = blocks();
     table.set_block_cache(cache);
-    table.set_block_size(8 * 1024);
-    table.set_format_version(6);
-    table.set_bloom_filter(BLOOM_BITS, false);
     // Inside the cache, so that the memory figure holds for them too; the newest level's stay
     // there.
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    table
+}
+
+/// How files are laid out.
+fn blocks() -> BlockBasedOptions {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_size(8 * 1024);
+    table.set_format_version(6);
+    table.set_bloom_filter(BLOOM_BITS, false);
     table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
     table
 }

@@ -2,14 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
-use rocksdb::{ColumnFamily, FlushOptions, ReadOptions, ReadTier, WriteBatch, WriteOptions};
+use rocksdb::{
+    ColumnFamily, DBRawIterator, FlushOptions, IngestExternalFileOptions, ReadOptions, ReadTier,
+    WriteBatch, WriteOptions,
+};
 use rollcall_model::Millis;
+use rollcall_tables::load::Load;
 use rollcall_tables::{Change, Due, Error, Meta, RowIndex, Table, Tables, keys};
 
+use crate::load::BulkLoad;
 use crate::store::Shared;
 
 #[cfg(test)]
@@ -112,8 +118,55 @@ impl PartitionTables {
             .expect("made at open and never dropped")
     }
 
-    fn failed(&self, action: &'static str, source: rocksdb::Error) -> Error {
+    pub(crate) fn failed(
+        &self,
+        action: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Error {
         self.shared.place.failed(action, source)
+    }
+
+    /// Takes over a file of sorted keys.
+    pub(crate) fn ingest(
+        &self,
+        options: &IngestExternalFileOptions,
+        file: PathBuf,
+    ) -> Result<(), rocksdb::Error> {
+        let db = &self.shared.db;
+        db.ingest_external_file_cf_opts(self.family(), options, vec![file])
+    }
+
+    /// Where files of a load are made.
+    pub(crate) fn load_folder(&self) -> PathBuf {
+        self.shared.load_folder(self.partition)
+    }
+
+    /// Goes through keys.
+    pub(crate) fn iterator(&self, options: ReadOptions) -> DBRawIterator<'_> {
+        self.shared.db.raw_iterator_cf_opt(self.family(), options)
+    }
+
+    /// Takes out everything, progress included.
+    pub(crate) fn clear(&mut self) -> Result<(), Error> {
+        self.due_floor.store(i64::MIN, Ordering::Relaxed);
+        self.flushed_records = 0;
+        let mut all = self.iterator(ReadOptions::default());
+        all.seek_to_first();
+        let is_empty = !all.valid();
+        all.status().map_err(|source| self.failed("read", source))?;
+        drop(all);
+        if is_empty {
+            return Ok(());
+        }
+        let db = &self.shared.db;
+        // The progress goes first: tables that say how far they have got are whole.
+        db.delete_cf_opt(self.family(), keys::META, &self.write_options.0)
+            .and_then(|()| db.flush_cf(self.family()))
+            .and_then(|()| db.delete_file_in_range_cf(self.family(), keys::BEGIN, keys::END))
+            .and_then(|()| {
+                db.delete_range_cf_opt(self.family(), keys::BEGIN, keys::END, &self.write_options.0)
+            })
+            .map_err(|source| self.failed("empty", source))
     }
 
     /// Visits the entries whose keys are in `range` in key order, at most `limit`. The iterator
@@ -318,6 +371,12 @@ impl Tables for PartitionTables {
         self.read_meta(&ReadOptions::default())
     }
 
+    fn load(&mut self) -> Result<Option<Box<dyn Load + '_>>, Error> {
+        self.clear()?;
+        let load = BulkLoad::begin(self, self.load_folder(), self.shared.load_bytes)?;
+        Ok(Some(Box::new(load)))
+    }
+
     fn apply(&mut self, changes: &[Change], meta: &Meta) -> Result<(), Error> {
         if cfg!(debug_assertions) {
             self.check(changes)?;
@@ -375,7 +434,7 @@ fn due_end(until: Millis) -> Vec<u8> {
 }
 
 /// Keys of the index entries of a row: in the time index, in the tenant index.
-fn entries(table: Table, key: &[u8], index: &RowIndex) -> [Option<Vec<u8>>; 2] {
+pub(crate) fn entries(table: Table, key: &[u8], index: &RowIndex) -> [Option<Vec<u8>>; 2] {
     [
         index.due_at.map(|due_at| keys::due(due_at, table, key)),
         index.tenant(table).map(|org_id| keys::tenant(org_id, key)),

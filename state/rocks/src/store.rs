@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rocksdb::{
@@ -65,6 +65,8 @@ impl RocksStore {
                 place,
                 partitions,
                 open,
+                folder: path.to_owned(),
+                load_bytes: load_bytes(memory_bytes, partitions),
             }),
         })
     }
@@ -148,9 +150,23 @@ pub(crate) struct Shared {
     partitions: u32,
     /// Partitions whose tables are handed out: a second writer would miss the first one's timers.
     open: Mutex<BTreeSet<u32>>,
+    folder: PathBuf,
+    /// Bytes of rows that a load holds in memory, about.
+    pub(crate) load_bytes: usize,
+}
+
+/// While a partition is loaded its write buffers are empty, and it reads little: half of the memory
+/// is there for it, shared evenly.
+fn load_bytes(memory_bytes: usize, partitions: u32) -> usize {
+    memory_bytes / 2 / partitions.max(1) as usize
 }
 
 impl Shared {
+    /// Where files of a load are made. RocksDB leaves folders alone.
+    pub(crate) fn load_folder(&self, partition: u32) -> PathBuf {
+        self.folder.join(format!("load-{partition:05}"))
+    }
+
     /// The partitions handed out. A panic elsewhere leaves the set whole, so poison means nothing.
     pub(crate) fn open_partitions(&self) -> MutexGuard<'_, BTreeSet<u32>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)

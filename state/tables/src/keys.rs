@@ -37,6 +37,12 @@ pub const STORE_FORMAT: &[u8] = b"format";
 /// Default column family: the number of partitions, u32 little-endian.
 pub const STORE_PARTITIONS: &[u8] = b"partitions";
 
+/// Not behind any key of a partition.
+pub const BEGIN: &[u8] = &[0x00];
+
+/// Behind every key of a partition.
+pub const END: &[u8] = &[0xff];
+
 /// The progress record's key.
 pub const META: &[u8] = &[0x01];
 

@@ -13,6 +13,7 @@ mod write_behind;
 pub mod conformance;
 pub mod digest;
 pub mod keys;
+pub mod load;
 
 pub use change::{Change, Due, RowIndex, Table, TenantEntry};
 pub use digest::Digest;
@@ -161,6 +162,15 @@ pub trait Tables: Send {
     /// [`Error::Conflict`] when a change's `old` is not what is there, or a row is changed twice.
     /// Always checked in memory; on disk only with debug assertions, since it costs a read per row.
     fn apply(&mut self, changes: &[Change], meta: &Meta) -> Result<(), Error>;
+
+    /// Empties the tables, and begins to load them as a whole; `None` where that is no better than
+    /// to apply.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn load(&mut self) -> Result<Option<Box<dyn load::Load + '_>>, Error> {
+        Ok(None)
+    }
 
     /// Writes what the tables hold back, if they do. Called when nothing will be applied any more.
     fn settle(&mut self) -> Result<(), Error> {

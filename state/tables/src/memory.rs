@@ -10,12 +10,15 @@ use bytes::Bytes;
 use rollcall_model::Millis;
 
 use crate::change::{Change, Due, RowIndex, Table};
+use crate::load::Load;
 use crate::meta::Meta;
 use crate::{Error, Tables};
 
+mod load;
 mod rows;
 mod view;
 
+use load::MemoryLoad;
 use rows::Rows;
 
 pub use view::SharedTables;
@@ -229,6 +232,10 @@ impl Tables for MemoryTables {
 
     fn meta(&self) -> Result<Option<Meta>, Error> {
         Ok(self.meta.clone())
+    }
+
+    fn load(&mut self) -> Result<Option<Box<dyn Load + '_>>, Error> {
+        Ok(Some(Box::new(MemoryLoad::begin(self))))
     }
 
     fn apply(&mut self, changes: &[Change], meta: &Meta) -> Result<(), Error> {

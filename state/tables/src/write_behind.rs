@@ -13,6 +13,7 @@ use bytes::Bytes;
 use rollcall_model::Millis;
 
 use crate::change::{Change, Due, RowIndex, Table};
+use crate::load::Load;
 use crate::meta::Meta;
 use crate::{Error, Tables};
 
@@ -360,6 +361,12 @@ impl<S: Tables> Tables for WriteBehind<S> {
             self.write()?;
         }
         Ok(())
+    }
+
+    fn load(&mut self) -> Result<Option<Box<dyn Load + '_>>, Error> {
+        // What is held back lies over rows that go.
+        self.write()?;
+        self.store.load()
     }
 
     fn settle(&mut self) -> Result<(), Error> {

@@ -23,9 +23,9 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
 use super::error::Error;
+use super::metrics;
 use super::settings::Settings;
 use crate::broker::patiently;
-use crate::metrics;
 
 /// How long one question may take.
 const ASK: Duration = Duration::from_secs(2);

@@ -19,7 +19,7 @@ use tracing::{debug, info, warn};
 
 use super::client::{ById, Client};
 use super::error::Error;
-use crate::metrics;
+use super::metrics;
 
 /// Ids that are kept; ours are a dozen, and those of users a few more.
 const KNOWN_MAX: usize = 1_000;

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use super::producer::{Failure, Offsets, Transactional, split};
 use super::{Ending, Job, outcome};
 use crate::broker::Broker;
+use crate::metrics::{self, Outcome};
 use crate::settings::OPEN;
 
 /// What one transaction takes at most, beyond its first append.
@@ -115,7 +116,21 @@ impl Server {
         jobs
     }
 
+    /// Makes one transaction of `jobs`.
     fn write(&mut self, jobs: &[Job]) -> Result<Offsets, Lost> {
+        let begun = Instant::now();
+        let written = self.commit(jobs);
+        match &written {
+            Ok(_) => {
+                let records = jobs.iter().map(|job| job.append.records.len());
+                metrics::committed(records.sum(), begun.elapsed());
+            }
+            Err(lost) => metrics::ended(lost.outcome()),
+        }
+        written
+    }
+
+    fn commit(&mut self, jobs: &[Job]) -> Result<Offsets, Lost> {
         let mut pause = AGAIN_AFTER;
         loop {
             let producer = self.producer()?;
@@ -133,6 +148,7 @@ impl Server {
                 Failure::Again(error) if self.ending.is_over() => return Err(self.lost(&error)),
                 Failure::Again(error) => {
                     warn!(%error, slot = self.slot, "A transaction was aborted; once more.");
+                    metrics::ended(Outcome::Retried);
                     std::thread::sleep(pause);
                     pause = (2 * pause).min(AGAIN_AFTER_MAX);
                 }
@@ -245,6 +261,14 @@ enum Lost {
 }
 
 impl Lost {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Aborted { .. } => Outcome::Aborted,
+            Self::Refused { .. } => Outcome::Refused,
+            Self::Unknown { .. } => Outcome::Unknown,
+        }
+    }
+
     fn error(&self) -> Error {
         match self {
             Self::Aborted { path, why } => Error::Aborted {

@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod connections;
 pub(crate) mod dev;
+pub(crate) mod dlq;
 pub(crate) mod fleet;
 pub(crate) mod rebuild;
 pub(crate) mod run;

@@ -13,14 +13,16 @@ use anyhow::Context as _;
 use parking_lot::Mutex;
 use rollcall_log::Log;
 use rollcall_model::Topic;
-use rollcall_rocks::RocksStore;
+use rollcall_rocks::{PartitionTables, RocksStore};
 use rollcall_runtime::rebuild::{self, Depth, Rebuilt, Verdict, compare_tables};
 use tempfile::TempDir;
 
 use self::live::Live;
 use self::progress::Progress;
 use super::{Failure, Outcome};
-use crate::cli::Rebuild;
+use crate::checkpoints::{Folder, Kept};
+use crate::cli::{Base, Rebuild};
+use crate::stores::Folders;
 use crate::{print, stores};
 
 /// Caches and write buffers of the rebuilt tables, and of the copy of the live ones.
@@ -31,7 +33,11 @@ pub(crate) fn run(args: &Rebuild) -> Outcome {
     if let Some(into) = &args.into {
         check_new(into)?;
     }
-    let (log, scratch) = open(args)?;
+    let Opened {
+        log,
+        scratch,
+        checkpoints,
+    } = open(args)?;
     let temporary = scratch.path().join("rebuilt");
     let into = args.into.as_deref().unwrap_or(&temporary);
     let partitions = log.partitions(Topic::Schedule);
@@ -50,6 +56,8 @@ pub(crate) fn run(args: &Rebuild) -> Outcome {
         log: log.as_ref(),
         store: &store,
         live: live.as_ref(),
+        from: args.from,
+        checkpoints,
         progress: Progress::new(before.iter().sum()),
     };
     let results = work.run(partitions);
@@ -77,16 +85,36 @@ fn check_new(into: &Path) -> Result<(), Failure> {
     }
 }
 
-/// The log to be proven, and a folder for what goes when the command ends.
-fn open(args: &Rebuild) -> Result<(Arc<dyn Log>, TempDir), Failure> {
-    match (&args.data_dir, &args.config) {
+/// What a rebuild works on.
+struct Opened {
+    /// The log to be proven.
+    log: Arc<dyn Log>,
+    /// For what goes when the command ends.
+    scratch: TempDir,
+    checkpoints: Folder,
+}
+
+fn open(args: &Rebuild) -> Result<Opened, Failure> {
+    let (log, scratch, checkpoints): (Arc<dyn Log>, _, _) = match (&args.data_dir, &args.config) {
         (Some(folder), _) => {
             let log = stores::open_exclusively(folder)?;
-            Ok((Arc::new(log), live::scratch(Some(folder))?))
+            let scratch = live::scratch(Some(folder))?;
+            (Arc::new(log), scratch, Folders::of(folder).checkpoints)
         }
-        (None, Some(file)) => Ok((stores::open_kafka(file)?, live::scratch(None)?)),
-        (None, None) => Err(Failure::Usage("give --data-dir or --config".to_owned())),
-    }
+        (None, Some(file)) => {
+            let config = stores::kafka(file)?;
+            let checkpoints = config.checkpoint.folder(&config.process.data_dir);
+            (stores::open_kafka(file)?, live::scratch(None)?, checkpoints)
+        }
+        (None, None) => {
+            return Err(Failure::Usage("give --data-dir or --config".to_owned()));
+        }
+    };
+    Ok(Opened {
+        log,
+        scratch,
+        checkpoints: Folder::new(args.checkpoints.clone().unwrap_or(checkpoints)),
+    })
 }
 
 /// The newest batch of every partition.
@@ -100,6 +128,8 @@ struct Work<'a> {
     log: &'a dyn Log,
     store: &'a RocksStore,
     live: Option<&'a Live>,
+    from: Base,
+    checkpoints: Folder,
     progress: Progress,
 }
 
@@ -134,12 +164,7 @@ impl Work<'_> {
             .store
             .partition(partition)
             .context("cannot open rebuilt tables")?;
-        let depth = match self.live {
-            Some(_) => Depth::Records,
-            None => Depth::Digests,
-        };
-        let mut step = |step: rebuild::Step| self.progress.step(step.records);
-        let mut rebuilt = rebuild::rebuild(self.log, &mut tables, partition, depth, &mut step)?;
+        let mut rebuilt = self.rebuild(partition, &mut tables)?;
         if let Some(live) = self.live
             && rebuilt.verdict == Verdict::Equal
         {
@@ -149,6 +174,55 @@ impl Work<'_> {
             }
         }
         Ok(rebuilt)
+    }
+
+    /// Rebuilds from the base that was asked for, or from the oldest that proves something.
+    fn rebuild(&self, partition: u32, tables: &mut PartitionTables) -> anyhow::Result<Rebuilt> {
+        let kept = self.checkpoints.list(partition)?;
+        let mut bases = match self.from {
+            Base::Auto => kept,
+            Base::Beginning => Vec::new(),
+            Base::Oldest => kept.into_iter().take(1).collect(),
+            Base::Newest => kept.into_iter().next_back().into_iter().collect(),
+        }
+        .into_iter();
+        if matches!(self.from, Base::Oldest | Base::Newest)
+            && let Some(base) = bases.next()
+        {
+            self.load(&base, partition, tables)?;
+        }
+        loop {
+            let rebuilt = self.rebuild_on(partition, tables)?;
+            let is_stuck = matches!(
+                rebuilt.verdict,
+                Verdict::Unprovable { .. } | Verdict::NotComparable { .. }
+            );
+            match bases.find(|base| base.batch > rebuilt.base + rebuilt.batches) {
+                Some(base) if is_stuck => self.load(&base, partition, tables)?,
+                _ => return Ok(rebuilt),
+            }
+        }
+    }
+
+    fn rebuild_on(&self, partition: u32, tables: &mut PartitionTables) -> anyhow::Result<Rebuilt> {
+        let depth = match self.live {
+            Some(_) => Depth::Records,
+            None => Depth::Digests,
+        };
+        let mut step = |step: rebuild::Step| self.progress.step(step.records);
+        Ok(rebuild::rebuild(
+            self.log, tables, partition, depth, &mut step,
+        )?)
+    }
+
+    fn load(
+        &self,
+        base: &Kept,
+        partition: u32,
+        tables: &mut PartitionTables,
+    ) -> anyhow::Result<()> {
+        base.load(tables, (partition, self.store.partitions()))?;
+        Ok(())
     }
 }
 
@@ -196,8 +270,8 @@ fn finding(rebuilt: &Rebuilt) -> Option<String> {
         )),
         Verdict::Unprovable { batch, gone } => Some(format!(
             "unprovable from batch {batch} on: retention has taken {gone} of partition \
-             {partition}; {batches} batches before it are equal. [log] retention = \"off\" keeps \
-             everything"
+             {partition}, and no checkpoint is left behind it; {batches} batches before it are \
+             equal. [checkpoint] every must be shorter than the retention"
         )),
     }
 }

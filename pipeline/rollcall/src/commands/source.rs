@@ -26,15 +26,32 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Finds the system that `target` names.
+    /// Finds the system that `target` names, to look into.
     pub(super) async fn open(target: &Target) -> Result<Self, Failure> {
+        let log: Option<Arc<dyn Log>> = match (&target.data_dir, &target.config) {
+            (Some(folder), _) => Some(Arc::new(stores::open_stopped(folder)?)),
+            (None, Some(file)) => Some(stores::open_kafka(file)?),
+            (None, None) => None,
+        };
+        Self::over(log, target).await
+    }
+
+    /// As [`Source::open`], to append something too.
+    pub(super) async fn open_to_write(target: &Target) -> Result<Self, Failure> {
+        let log: Option<Arc<dyn Log>> = match (&target.data_dir, &target.config) {
+            (Some(folder), _) => Some(Arc::new(stores::open_exclusively(folder)?)),
+            (None, Some(file)) => Some(stores::open_kafka_to_write(file)?),
+            (None, None) => None,
+        };
+        Self::over(log, target).await
+    }
+
+    /// The ops routes over a log that nobody serves, or those of a running process.
+    async fn over(log: Option<Arc<dyn Log>>, target: &Target) -> Result<Self, Failure> {
         let mut served = JoinSet::new();
-        let text = match (&target.data_dir, &target.config) {
-            (Some(folder), _) => {
-                serve(Arc::new(stores::open_stopped(folder)?), &mut served).await?
-            }
-            (None, Some(file)) => serve(stores::open_kafka(file)?, &mut served).await?,
-            (None, None) => target.url.clone(),
+        let text = match log {
+            Some(log) => serve(log, &mut served).await?,
+            None => target.url.clone(),
         };
         let base =
             Url::parse(&text).map_err(|error| Failure::Usage(format!("--url {text}: {error}")))?;
@@ -66,6 +83,19 @@ impl Source {
     ) -> anyhow::Result<Option<Response>> {
         let url = self.url(path)?;
         self.ask(self.http.post(url).json(body)).await
+    }
+
+    /// The answer to `POST path?query` without a body; `None` as for [`Source::get`].
+    pub(super) async fn ask_for(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> anyhow::Result<Option<Response>> {
+        let mut url = self.url(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.ask(self.http.post(url)).await
     }
 
     fn url(&self, path: &[&str]) -> anyhow::Result<Url> {

@@ -2,6 +2,7 @@
 //! is parsed and checked before anything is opened; unknown keys are refused with the nearest known
 //! name.
 
+mod checkpoint;
 mod kafka;
 mod mqtt;
 mod policy;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::nearest::nearest;
 
+pub(crate) use checkpoint::CheckpointConfig;
 pub(crate) use kafka::KafkaConfig;
 pub(crate) use mqtt::MqttConfig;
 pub(crate) use policy::PolicyConfig;
@@ -46,6 +48,7 @@ pub(crate) struct Config {
     pub(crate) tenant: rollcall_tenant::Config,
     pub(crate) process: ProcessConfig,
     pub(crate) self_check: SelfCheckConfig,
+    pub(crate) checkpoint: CheckpointConfig,
     pub(crate) api: rollcall_api::Config,
     pub(crate) ops: rollcall_api::OpsConfig,
     pub(crate) policy: PolicyConfig,
@@ -192,6 +195,7 @@ impl Config {
             return invalid("[process] memory: give at least 16 MiB".to_owned());
         }
         self.self_check.check()?;
+        self.checkpoint.check()?;
         self.policy.check()
     }
 }

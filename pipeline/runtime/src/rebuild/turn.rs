@@ -5,7 +5,7 @@ use rollcall_log::{Log, OffsetRange, Stored};
 use rollcall_model::batch::{Batch, InputRange, TableDigest};
 use rollcall_model::{Policy, Topic};
 use rollcall_schemas::Record;
-use rollcall_tables::{Change, Table, Tables};
+use rollcall_tables::{Change, Meta, Table, Tables};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::reader::{Reader, offsets};
@@ -14,7 +14,7 @@ use super::{Depth, Difference, Place, Rebuilt, Step, Stop, Verdict, explain, ref
 use crate::batch::fold;
 use crate::decode::Decoder;
 use crate::error::Error;
-use crate::inputs::{GROUP, Inputs};
+use crate::inputs::{GROUP, Inputs, Lag};
 use crate::output::Output;
 use crate::restore::Progress;
 
@@ -54,24 +54,37 @@ struct Again {
 }
 
 impl<'a> Rebuilding<'a> {
-    pub(super) fn new(log: &'a dyn Log, partition: u32, depth: Depth) -> Result<Self, Error> {
+    /// Begins with nothing, or with tables whose progress is `base`.
+    pub(super) fn new(
+        log: &'a dyn Log,
+        partition: u32,
+        depth: Depth,
+        base: Option<Meta>,
+    ) -> Result<Self, Error> {
+        let base = base.unwrap_or_default();
         let (witness, notes) = match depth {
             Depth::Digests => (None, Vec::new()),
             Depth::Records => {
-                let (witness, notes) = Witness::open(log, partition)?;
+                let (witness, notes) = Witness::open(log, partition, base.batch)?;
                 (Some(witness), notes)
             }
+        };
+        let policy = Policy::decode(&base.policy).ok();
+        let progress = match base.batch {
+            0 => Progress::default(),
+            _ => Progress::of(&base),
         };
         Ok(Self {
             log,
             partition,
             witness,
-            progress: Progress::default(),
-            is_read: Default::default(),
+            is_read: progress.inputs.map(|next| next > 0),
+            progress,
             readers: Default::default(),
-            rules: None,
+            rules: policy.map(|policy| Rules::new(&policy, partition, log)),
             done: Rebuilt {
                 partition,
+                base: base.batch,
                 batches: 0,
                 records: 0,
                 timers: 0,
@@ -96,8 +109,13 @@ impl<'a> Rebuilding<'a> {
     ) -> Result<(), Stop> {
         let range = offsets(self.log, Topic::Schedule, self.partition)?;
         let mut schedule = Reader::whole(self.log, Topic::Schedule, self.partition)?;
+        let mut is_there = false;
         while let Some(record) = schedule.take()? {
             let batch = self.read(&record)?;
+            is_there = true;
+            if batch.number <= self.done.base {
+                continue;
+            }
             self.check(&batch)?;
             let inputs = self.inputs(&batch)?;
             let again = self.fold(&batch, &inputs, tables)?;
@@ -115,7 +133,7 @@ impl<'a> Rebuilding<'a> {
                 records,
             });
         }
-        if self.done.batches == 0 && range.end > 0 {
+        if !is_there && range.end > 0 {
             return Err(self.unprovable(1, "every schedule record".to_owned()));
         }
         self.check_end(tables)
@@ -135,15 +153,16 @@ impl<'a> Rebuilding<'a> {
     /// Does the record follow the one before it?
     fn check(&mut self, batch: &Batch) -> Result<(), Stop> {
         let (number, before) = (batch.number, &self.progress);
-        if before.batch == 0 && number > 1 {
-            let gone = match number {
-                2 => "the schedule record of batch 1".to_owned(),
-                _ => format!("the schedule records of batches 1 to {}", number - 1),
+        let next = before.batch + 1;
+        if self.done.batches == 0 && number > next {
+            let gone = match number - next {
+                1 => format!("the schedule record of batch {next}"),
+                _ => format!("the schedule records of batches {next} to {}", number - 1),
             };
-            return Err(self.unprovable(1, gone));
+            return Err(self.unprovable(next, gone));
         }
         let wrong = |what: String| self.schedule(number, what);
-        if number != before.batch + 1 {
+        if number != next {
             return Err(wrong(format!(
                 "the schedule goes on with batch {number} after batch {}",
                 before.batch
@@ -190,6 +209,7 @@ impl<'a> Rebuilding<'a> {
             records: Vec::new(),
             next: self.progress.inputs,
             refused: batch.refused_inputs.clone(),
+            lag: Lag::default(),
         };
         for (rank, topic) in Topic::INPUTS.into_iter().enumerate() {
             let mut ranges = batch.inputs.iter().filter(|range| range.topic == topic);

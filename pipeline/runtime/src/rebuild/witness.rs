@@ -32,6 +32,8 @@ struct Stream<'a> {
     topic: Topic,
     /// Which partition of it.
     target: u32,
+    /// Records of this batch and those before it are not looked at.
+    base: u64,
     reader: Reader<'a>,
 }
 
@@ -53,8 +55,13 @@ pub(super) enum Seen {
 
 impl<'a> Witness<'a> {
     /// Opens every topic that the processor of `partition` writes to; gives notes on those that
-    /// retention has begun to take.
-    pub(super) fn open(log: &'a dyn Log, partition: u32) -> Result<(Self, Vec<String>), Error> {
+    /// cannot be compared: retention has begun to take them, or they begin before the batch `base`
+    /// and their records do not say of which one they are.
+    pub(super) fn open(
+        log: &'a dyn Log,
+        partition: u32,
+        base: u64,
+    ) -> Result<(Self, Vec<String>), Error> {
         let mut witness = Self {
             partition,
             partitions: log.partitions(Topic::Status),
@@ -62,7 +69,14 @@ impl<'a> Witness<'a> {
         };
         let mut notes = Vec::new();
         for table in Table::ALL {
-            witness.add(log, table.changelog(), partition)?;
+            witness.add(log, table.changelog(), partition, base)?;
+        }
+        if base > 0 {
+            notes.push(format!(
+                "it begins with the checkpoint of batch {base}: what is before is not proven, and \
+                 derived records were compared by digest only"
+            ));
+            return Ok((witness, notes));
         }
         for topic in DERIVED {
             let targets = match is_shared(topic) {
@@ -72,7 +86,7 @@ impl<'a> Witness<'a> {
             for target in targets {
                 let start = offsets(log, topic, target)?.start;
                 if start == 0 {
-                    witness.add(log, topic, target)?;
+                    witness.add(log, topic, target, 0)?;
                 } else {
                     notes.push(format!(
                         "{topic}/{target} begins at offset {start}: retention has taken what is \
@@ -84,10 +98,11 @@ impl<'a> Witness<'a> {
         Ok((witness, notes))
     }
 
-    fn add(&mut self, log: &'a dyn Log, topic: Topic, target: u32) -> Result<(), Error> {
+    fn add(&mut self, log: &'a dyn Log, topic: Topic, target: u32, base: u64) -> Result<(), Error> {
         self.streams.push(Stream {
             topic,
             target,
+            base,
             reader: Reader::whole(log, topic, target)?,
         });
         Ok(())
@@ -122,7 +137,7 @@ impl<'a> Witness<'a> {
                 continue;
             }
             let topic = stream.topic;
-            if let Some(live) = stream.reader.peek()?
+            if let Some(live) = stream.peek()?
                 && batch_of(live).is_none_or(|number| number <= batch)
             {
                 return Ok(Err(extra(topic, live)));
@@ -152,7 +167,7 @@ impl Stream<'_> {
         record: &NewRecord,
     ) -> Result<Result<Seen, Finding>, Error> {
         let topic = self.topic;
-        let Some(live) = self.reader.peek()? else {
+        let Some(live) = self.peek()? else {
             return Ok(Ok(Seen::Gone));
         };
         match batch_of(live) {
@@ -196,6 +211,17 @@ impl Stream<'_> {
                 }
                 self.reader.take()?;
             }
+        }
+        self.peek()
+    }
+
+    /// The next record behind the base.
+    fn peek(&mut self) -> Result<Option<&Stored>, Error> {
+        while self.base > 0
+            && let Some(record) = self.reader.peek()?
+            && batch_of(record).is_some_and(|batch| batch <= self.base)
+        {
+            self.reader.take()?;
         }
         self.reader.peek()
     }

@@ -14,7 +14,7 @@ use crate::rebuild::{Depth, Place, Rebuilt, Verdict, compare_tables, rebuild};
 type EditBatch = dyn Fn(&mut Batch) + Send + Sync;
 
 /// A life with everything in it: tenants found and not, poison, timers, a new policy, a restart.
-fn life(world: &mut World) -> MemoryTables {
+pub(super) fn life(world: &mut World) -> MemoryTables {
     world.policy.batch_records_max = 3;
     let (mut processor, _) = world.open(MemoryTables::new());
     for n in 0..8 {

@@ -35,6 +35,23 @@ fn lost_disk_comes_back_from_the_changelog() {
 }
 
 #[test]
+fn rows_of_a_load_that_was_broken_off_are_not_believed() {
+    let (world, _, live) = history();
+    let mut tables = MemoryTables::default();
+    let mut load = tables.load().unwrap().unwrap();
+    for key in ["c1", "nobody's"] {
+        let row = world.read(Topic::Connections).remove(0).value;
+        load.put(Table::Connections, key.into(), row).unwrap();
+    }
+    load.finish(&mut |_, _, _| Some(RowIndex::default()))
+        .unwrap();
+    assert_eq!(tables.meta().unwrap(), None);
+    let (restored, report) = world.open(tables);
+    assert_eq!(contents(&restored), contents(&live));
+    assert!(report.replayed >= 13);
+}
+
+#[test]
 fn old_disk_replays_the_tail_only() {
     let (world, half_way, live) = history();
     let (restored, report) = world.open(half_way);

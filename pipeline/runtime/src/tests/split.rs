@@ -13,7 +13,7 @@ use super::material::{Said, said};
 use super::support::START;
 use crate::batch::fold;
 use crate::decode::Decoder;
-use crate::inputs::{Inputs, Positions};
+use crate::inputs::{Inputs, Lag, Positions};
 use crate::output::{Output, TableDigests};
 
 /// One input in its place.
@@ -66,6 +66,7 @@ impl Partition {
             records: by_topic.collect(),
             next: Positions::default(),
             refused: Vec::new(),
+            lag: Lag::default(),
         };
         let decoder = Decoder::new(0, 1, &self.policy);
         let folded = fold(0, &self.policy, &decoder, &self.tables, &[], &inputs).unwrap();

@@ -3,7 +3,7 @@
 use rollcall_log::RECORD_BYTES_MAX;
 use rollcall_model::batch::{Batch, InputRange};
 use rollcall_model::row::Presence;
-use rollcall_model::{DeadLetter, LookupDue, Millis, Topic};
+use rollcall_model::{DeadLetter, LookupDue, Millis, Policy, Topic};
 use rollcall_schemas::Record as _;
 
 use super::support::{START, World, block_on, contents, handshake, ingress, record, row, settle};
@@ -251,4 +251,27 @@ fn any_split_into_batches_gives_the_same_rows() {
     let whole = tables(10_000);
     assert_eq!(tables(1), whole);
     assert_eq!(tables(7), whole);
+}
+
+#[test]
+fn lag_is_what_no_batch_has_read_and_how_long_the_oldest_waited() {
+    let world = World::new();
+    for n in 0..3 {
+        world.online(&format!("c{n}"), "m1");
+    }
+    world.clock.advance(700);
+    world.online("late", "m1");
+    let read = |records| {
+        let policy = Policy {
+            batch_records_max: records,
+            ..world.policy.clone()
+        };
+        let floor = (Millis(0), Millis(0));
+        let log: &dyn rollcall_log::Log = world.log.as_ref();
+        let clock: &dyn rollcall_log::Clock = world.clock.as_ref();
+        let inputs = crate::inputs::read(log, clock, 0, &policy, &[0; 5], floor).unwrap();
+        (inputs.lag.records, inputs.lag.ms)
+    };
+    assert_eq!(read(2), (2, 700));
+    assert_eq!(read(10), (0, 700));
 }

@@ -1,0 +1,165 @@
+//! `/ops/dead-letters`: the refused records, and a second chance for them.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Uri, header};
+use axum::response::{IntoResponse, Response};
+use futures::future::join_all;
+use futures::stream::try_unfold;
+use rollcall_log::{Append, Error, NewRecord};
+use rollcall_model::Coordinates;
+use serde_json::{Value, json};
+
+use super::Ops;
+use crate::dead_letters::{Letter, Letters, again};
+use crate::problem::Problem;
+use crate::tail::Line;
+
+/// Letters that are on their way to the log at a time, and lines of a chunk.
+const CHUNK_LETTERS: usize = 256;
+
+/// Bytes of records that are on their way at a time, about.
+const CHUNK_BYTES: usize = 8 * 1024 * 1024;
+
+/// Pause before a record is offered again to a log that takes no more.
+const BUSY_DELAY: Duration = Duration::from_millis(50);
+
+/// `GET /ops/dead-letters?reason=&client=&topic=&stage=&since=&count=`: those that are there,
+/// oldest first, one JSON line each, as `/ops/topics/dead-letters/records` has them.
+///
+/// `since` is in milliseconds UTC since 1970, and counts by when the letter was written.
+pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Response, Problem> {
+    let (letters, params) = Letters::read(ops.log.clone(), &uri, &[])?;
+    let left = params.number("count")?.unwrap_or(usize::MAX);
+    Ok(stream((letters, left), |(mut letters, left)| async move {
+        let mut lines = String::new();
+        let mut taken = 0;
+        while taken < left.min(CHUNK_LETTERS) && lines.len() < CHUNK_BYTES {
+            let Some(letter) = letters.pull()? else {
+                break;
+            };
+            lines.push_str(&Line::of(&letter.entry).to_ndjson());
+            taken += 1;
+        }
+        Ok((lines, (letters, left - taken)))
+    }))
+}
+
+/// `POST /ops/dead-letters/replay?…&dry_run=true`: appends the selected records to their topics
+/// again, oldest first, and says of each what became of it, one JSON line each: `{letter, key,
+/// reason, outcome, at | why}` with the outcome `replayed`, `would_replay` or `left`.
+///
+/// A record that is refused again leaves a new dead letter. What was replayed is not remembered.
+pub(super) async fn replay(State(ops): State<Ops>, uri: Uri) -> Result<Response, Problem> {
+    let (letters, params) = Letters::read(ops.log.clone(), &uri, &["dry_run"])?;
+    let replay = Replay {
+        left: params.number("count")?.unwrap_or(usize::MAX),
+        is_dry: params.flag("dry_run")?,
+        letters,
+        ops,
+    };
+    Ok(stream(replay, |mut replay| async move {
+        let lines = replay.chunk().await?;
+        Ok((lines, replay))
+    }))
+}
+
+/// Chunks of lines until one is empty.
+fn stream<S, F>(begin: S, mut next: impl FnMut(S) -> F + Send + 'static) -> Response
+where
+    S: Send + 'static,
+    F: Future<Output = Result<(String, S), Error>> + Send + 'static,
+{
+    let body = try_unfold(begin, move |state| {
+        let chunk = next(state);
+        async move {
+            let told = chunk.await.inspect_err(|error| {
+                let error: &dyn std::error::Error = error;
+                tracing::error!(error, "Stream of dead letters broke.");
+            });
+            let (lines, state) = told?;
+            Ok::<_, Error>((!lines.is_empty()).then_some((lines, state)))
+        }
+    });
+    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    (kind, Body::from_stream(body)).into_response()
+}
+
+/// A replay under way.
+struct Replay {
+    ops: Ops,
+    letters: Letters,
+    /// Letters still wanted.
+    left: usize,
+    is_dry: bool,
+}
+
+impl Replay {
+    /// Replays the next letters, and gives their lines; none when all are through.
+    async fn chunk(&mut self) -> Result<String, Error> {
+        let mut under_way = Vec::new();
+        let mut bytes = 0;
+        while under_way.len() < self.left.min(CHUNK_LETTERS) && bytes < CHUNK_BYTES {
+            let Some(letter) = self.letters.pull()? else {
+                break;
+            };
+            bytes += letter.entry.record.size();
+            under_way.push(self.one(letter));
+        }
+        let lines: Result<Vec<String>, Error> = join_all(under_way).await.into_iter().collect();
+        let lines = lines?;
+        self.left -= lines.len();
+        Ok(lines.concat())
+    }
+
+    /// Appends one. The record is offered when this is called, so that calls keep their order.
+    fn one(&self, letter: Letter) -> impl Future<Output = Result<String, Error>> + use<> {
+        let record = again(&*self.ops.log, &letter);
+        let (log, is_dry) = (self.ops.log.clone(), self.is_dry);
+        let offered = match &record {
+            Ok(record) if !is_dry => Some(log.append(only(record.clone()))),
+            _ => None,
+        };
+        async move {
+            let record = match record {
+                Err(why) => return Ok(line(&letter, "left", "why", &why)),
+                Ok(record) => record,
+            };
+            let Some(offered) = offered else {
+                return Ok(line(&letter, "would_replay", "at", record.topic.as_str()));
+            };
+            let mut appended = offered.await;
+            while let Err(Error::Busy { .. }) = appended {
+                tokio::time::sleep(BUSY_DELAY).await;
+                appended = log.append(only(record.clone())).await;
+            }
+            let at = Coordinates {
+                topic: record.topic,
+                partition: rollcall_log::place(&record, log.partitions(record.topic))?,
+                offset: appended?.first().copied().unwrap_or_default(),
+            };
+            Ok(line(&letter, "replayed", "at", &at.to_string()))
+        }
+    }
+}
+
+fn only(record: NewRecord) -> Append {
+    Append {
+        records: vec![record],
+        positions: Vec::new(),
+    }
+}
+
+/// What became of a letter.
+fn line(letter: &Letter, outcome: &str, name: &str, text: &str) -> String {
+    let mut told = json!({
+        "letter": letter.at().to_string(),
+        "key": String::from_utf8_lossy(&letter.letter.key),
+        "reason": letter.letter.reason.as_str(),
+        "outcome": outcome,
+    });
+    told[name] = Value::from(text);
+    format!("{told}\n")
+}
