@@ -350,14 +350,17 @@ fn a_registry_that_is_down_makes_who_needs_it_wait_and_nobody_else() {
     // Another start finds its ids only with it, and waits.
     assert!(node.terminate().unwrap().success());
     place.registry.gate.answer(503, "{}");
+    let gate = &place.registry.gate;
+    let asked = gate.connections();
     std::thread::scope(|scope| {
-        let started = scope.spawn(|| place.site.run("node", &[]));
-        eventually("the start to ask", || {
-            Ok((place.registry.gate.connections() > 3).then_some(()))
-        })
-        .unwrap();
-        place.registry.gate.open();
-        let node = started.join().unwrap().unwrap();
+        scope.spawn(move || {
+            eventually("the start to ask", || {
+                Ok((gate.connections() > asked + 1).then_some(()))
+            })
+            .unwrap();
+            gate.open();
+        });
+        let node = place.site.run("node", &[]).unwrap();
         assert!(node.terminate().unwrap().success());
     });
     drop(raw);

@@ -19,9 +19,9 @@ pub use error::Error;
 pub use settings::{Settings, SettingsError};
 pub use subjects::{Line, State};
 
+pub(crate) use self::metrics::describe;
 pub(crate) use client::Client;
 pub(crate) use frames::Frames;
-pub(crate) use metrics::describe;
 pub(crate) use subjects::ids;
 
 use std::time::Duration;

@@ -85,7 +85,7 @@ fn answer_too_large_for_a_row_is_dead_lettered() {
 fn dead_letter_of_the_largest_record_is_taken_by_the_log() {
     let world = World::new();
     let (mut processor, _) = world.open(Default::default());
-    let largest = |key: &str| vec![0; RECORD_BYTES_MAX - key.len()];
+    let largest = |key: &str| vec![b'x'; RECORD_BYTES_MAX - key.len()];
     world.append(record(Topic::Status, "c1", largest("c1")));
     let long_key = "k".repeat(RECORD_BYTES_MAX - 1);
     world.append(record(Topic::Status, &long_key, vec![0]));
