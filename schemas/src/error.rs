@@ -17,7 +17,8 @@ pub enum DecodeError {
         fingerprint: u64,
     },
     /// The value is in the wire format of a schema registry, and nobody has said what wrote it: the
-    /// registry does not know the id, what it has under it does not fit the topic, or there is none.
+    /// registry does not know the id, what it has under it does not fit the topic, or there is no
+    /// registry.
     #[error("no schema that fits is known for id {id} of a schema registry")]
     UnknownId {
         /// The id in the value's first bytes.

@@ -225,7 +225,10 @@ fn dead_letter(letter: &model::DeadLetter) -> Value {
 
 fn batch(batch: &model::batch::Batch) -> Value {
     let ranges = |all: &[model::batch::InputRange]| -> Vec<Value> {
-        let range = |one: &model::batch::InputRange| json!({"topic": one.topic.as_str(), "from": one.from, "to": one.to});
+        let range = |one: &model::batch::InputRange| {
+            let topic = one.topic.as_str();
+            json!({"topic": topic, "from": one.from, "to": one.to})
+        };
         all.iter().map(range).collect()
     };
     let tables = batch.tables.iter().map(|table| {

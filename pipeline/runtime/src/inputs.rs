@@ -93,9 +93,8 @@ pub(crate) fn read(
     }
     // Read after the ends: every record below them was appended before this instant.
     let now = clock.now().max(floor.0);
-    let mut waiting = (0..ends.len())
-        .filter(|rank| ends[*rank] > positions[*rank])
-        .count();
+    let is_behind = |rank: &usize| ends[*rank] > positions[*rank];
+    let mut waiting = (0..ends.len()).filter(is_behind).count();
     let mut inputs = Inputs {
         now,
         timers_at: now,

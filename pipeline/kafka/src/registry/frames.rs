@@ -72,10 +72,15 @@ impl Frames {
         }
     }
 
-    /// Whether somebody waits for the registry.
+    /// Whether somebody waits for the registry. Who has not asked again for a while does not need
+    /// it any more: the partition is another process's by now.
     pub(crate) fn is_waited_for(&self) -> bool {
-        let waited_at = *self.waited_at.lock();
-        waited_at.is_some_and(|at| at.elapsed() < WAITING_FOR)
+        let mut waited_at = self.waited_at.lock();
+        if waited_at.is_some_and(|at| at.elapsed() >= WAITING_FOR) {
+            *waited_at = None;
+            metrics::waiting(false);
+        }
+        waited_at.is_some()
     }
 
     /// Puts the registry's frame around a value in single-object encoding. One of a schema that is
