@@ -101,11 +101,12 @@ impl Client {
         })
     }
 
-    /// The same, asking again until `within` is over.
+    /// The same, asking each question again until `within` is over: one that answers slowly is
+    /// given the time.
     pub(crate) fn insisting(&self, within: Duration) -> Insisting<'_> {
         Insisting {
             client: self,
-            deadline: Instant::now() + within,
+            within,
         }
     }
 
@@ -262,7 +263,7 @@ impl Drop for Client {
 /// Questions of somebody who waits for a registry that does not answer yet.
 pub(crate) struct Insisting<'a> {
     client: &'a Client,
-    deadline: Instant,
+    within: Duration,
 }
 
 impl Insisting<'_> {
@@ -287,10 +288,11 @@ impl Insisting<'_> {
     }
 
     fn insist<T>(&self, ask: impl Fn(&Client) -> Result<T, Error>) -> Result<T, Error> {
+        let deadline = Instant::now() + self.within;
         let mut pause = AGAIN_AFTER;
         loop {
             match ask(self.client) {
-                Err(error) if error.may_pass() && Instant::now() + pause < self.deadline => {
+                Err(error) if error.may_pass() && Instant::now() + pause < deadline => {
                     warn!(%error, "Asking the schema registry again.");
                     patiently(|| std::thread::sleep(pause));
                     pause = (2 * pause).min(AGAIN_AFTER_MAX);
