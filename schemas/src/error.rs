@@ -3,8 +3,8 @@
 use rollcall_model::ReasonCode;
 
 /// Why a value does not decode. The record is at fault, never the reader: trying again changes
-/// nothing, so it becomes a dead letter. Only [`DecodeError::UnknownSchema`] may decode with a
-/// later build.
+/// nothing, so it becomes a dead letter. Only [`DecodeError::UnknownSchema`] and
+/// [`DecodeError::UnknownId`] may decode with a later build, or a registry that knows more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The value does not begin with an Avro single-object header (C3 01 and eight bytes).
@@ -15,6 +15,14 @@ pub enum DecodeError {
     UnknownSchema {
         /// CRC-64-AVRO of the writer's schema.
         fingerprint: u64,
+    },
+    /// The value is in the wire format of a schema registry, and nobody has said what wrote it: the
+    /// registry does not know the id, what it has under it does not fit the topic, or there is no
+    /// registry.
+    #[error("no schema that fits is known for id {id} of a schema registry")]
+    UnknownId {
+        /// The id in the value's first bytes.
+        id: u32,
     },
     /// The bytes are not what the header's schema says, or that schema belongs to another subject.
     #[error("value does not decode as {subject}: {text}")]
@@ -41,7 +49,9 @@ impl DecodeError {
     pub fn reason(&self) -> ReasonCode {
         match self {
             DecodeError::NoFrame | DecodeError::Undecodable { .. } => ReasonCode::Undecodable,
-            DecodeError::UnknownSchema { .. } => ReasonCode::UnknownSchema,
+            DecodeError::UnknownSchema { .. } | DecodeError::UnknownId { .. } => {
+                ReasonCode::UnknownSchema
+            }
             DecodeError::Invalid { .. } => ReasonCode::InvalidField,
         }
     }

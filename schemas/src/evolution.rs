@@ -52,6 +52,22 @@ pub fn check(old: &str, new: &str) -> Result<(), Incompatible> {
     can_read(&new, &old, "new", "old")
 }
 
+/// Checks that values of `writer` can be read with `reader`: all of them, or some, and which shows
+/// when they come.
+///
+/// Errors: the first obstacle found.
+pub(crate) fn check_readable(writer: &str, reader: &str) -> Result<(), Incompatible> {
+    let (writer, reader) = (parse(writer, "old")?, parse(reader, "new")?);
+    match SchemaCompatibility::can_read(&writer, &reader) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Incompatible::Unreadable {
+            reader: "new",
+            writer: "old",
+            text: error.to_string(),
+        }),
+    }
+}
+
 fn parse(json: &str, which: &'static str) -> Result<Schema, Incompatible> {
     let schema = Schema::parse_str(json).map_err(|error| Incompatible::Malformed {
         which,

@@ -3,6 +3,7 @@
 //!
 //! Shape: C3 01 | CRC-64-AVRO of the writer's schema (8, little-endian) | body.
 
+use crate::confluent;
 use crate::error::DecodeError;
 
 /// The marker of a single-object value, version 1.
@@ -23,13 +24,25 @@ pub fn body(value: &[u8]) -> &[u8] {
 
 /// CRC-64-AVRO of the schema that wrote `value`, as its header says.
 ///
-/// Errors: [`DecodeError::NoFrame`].
+/// Errors: [`DecodeError::NoFrame`], [`DecodeError::UnknownId`].
 pub fn fingerprint(value: &[u8]) -> Result<u64, DecodeError> {
     split(value).map(|(fingerprint, _)| fingerprint)
 }
 
+/// Why nobody could read `value` when it was refused for lack of a schema, whoever could now: made
+/// of its bytes alone, so that it can be said again.
+pub fn lacking(value: &[u8]) -> DecodeError {
+    match split(value) {
+        Ok((fingerprint, _)) => DecodeError::UnknownSchema { fingerprint },
+        Err(error) => error,
+    }
+}
+
 /// Fingerprint and body.
 pub(crate) fn split(value: &[u8]) -> Result<(u64, &[u8]), DecodeError> {
+    if let Some((id, _)) = confluent::split(value) {
+        return Err(DecodeError::UnknownId { id });
+    }
     let rest = value.strip_prefix(&MARKER).ok_or(DecodeError::NoFrame)?;
     let (fingerprint, body) = rest.split_first_chunk().ok_or(DecodeError::NoFrame)?;
     Ok((u64::from_le_bytes(*fingerprint), body))

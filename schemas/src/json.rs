@@ -224,10 +224,13 @@ fn dead_letter(letter: &model::DeadLetter) -> Value {
 }
 
 fn batch(batch: &model::batch::Batch) -> Value {
-    let inputs = batch
-        .inputs
-        .iter()
-        .map(|input| json!({"topic": input.topic.as_str(), "from": input.from, "to": input.to}));
+    let ranges = |all: &[model::batch::InputRange]| -> Vec<Value> {
+        let range = |one: &model::batch::InputRange| {
+            let topic = one.topic.as_str();
+            json!({"topic": topic, "from": one.from, "to": one.to})
+        };
+        all.iter().map(range).collect()
+    };
     let tables = batch.tables.iter().map(|table| {
         let digest = hex(table.digest);
         json!({"topic": table.topic.as_str(), "records": table.records, "digest": digest})
@@ -239,9 +242,10 @@ fn batch(batch: &model::batch::Batch) -> Value {
         "policy_hash": format!("{:016x}", batch.policy_hash),
         "policy": optional(&batch.policy, parts::policy),
         "fold_revision": batch.fold_revision,
-        "inputs": inputs.collect::<Vec<_>>(),
+        "inputs": ranges(&batch.inputs),
         "tables": tables.collect::<Vec<_>>(),
         "derived_digest": hex(batch.derived_digest),
         "refused_for_schema": batch.refused_for_schema,
+        "refused_inputs": ranges(&batch.refused_inputs),
     })
 }

@@ -3,11 +3,14 @@
 //!
 //! Wire types and domain types are different types; the conversions live here and nowhere else. No
 //! IO, no clock, no configuration. Reading order: the table of topics (`topics`, `partition`),
-//! values of topics (`record`, `frame`, `leading`, `json`, `evolution`), then what devices and
-//! inventory speak (`dialect`, `inventory`, `identity`), and the resolver's file (`tenant_file`).
+//! values of topics (`record`, `frame`, `leading`, `json`, `evolution`), the same as others write
+//! them (`confluent`, `foreign`), then what devices and inventory speak (`dialect`, `inventory`,
+//! `identity`), and the resolver's file (`tenant_file`).
 
 pub mod partition;
 pub mod topics;
+
+pub mod confluent;
 
 mod codec;
 mod error;
@@ -20,6 +23,7 @@ mod text;
 mod wire;
 
 pub mod evolution;
+pub mod foreign;
 pub mod json;
 
 pub mod dialect;
@@ -28,7 +32,7 @@ pub mod inventory;
 pub mod tenant_file;
 
 pub use error::DecodeError;
-pub use frame::{body, fingerprint};
+pub use frame::{body, fingerprint, lacking};
 pub use leading::leading;
 pub use record::Record;
 pub use registry::{SchemaText, schemas};

@@ -1,6 +1,7 @@
 //! The model types that are values of topics.
 
 use rollcall_model as model;
+use serde_avro_fast::Schema;
 
 use crate::codec;
 use crate::error::DecodeError;
@@ -25,7 +26,8 @@ pub trait Record: Sized {
 }
 
 macro_rules! records {
-    ($($model:ty => $wire:ident),* $(,)?) => {$(
+    ($($model:ty => $wire:ident),* $(,)?) => {
+    $(
         impl Record for $model {
             const SUBJECT: &'static str = Subject::$wire.name();
 
@@ -42,7 +44,22 @@ macro_rules! records {
                 })
             }
         }
-    )*};
+    )*
+
+    /// What `writer` wrote into `body` for `subject`, written with today's schema.
+    pub(crate) fn rewrite(
+        subject: Subject,
+        writer: &Schema,
+        body: &[u8],
+    ) -> Result<Vec<u8>, DecodeError> {
+        match subject {$(
+            Subject::$wire => {
+                let wire: wire::$wire<'_> = codec::decode_body(writer, body, subject)?;
+                Ok(codec::encode(&wire, subject))
+            }
+        )*}
+    }
+    };
 }
 
 records! {

@@ -68,7 +68,7 @@ const SUBJECTS: [Texts; 12] = [
     texts!(LookupDue, "lookup_due"),
     texts!(OutboundDelivery, "outbound_delivery"),
     texts!(DeadLetter, "dead_letter"),
-    texts!(Batch, "batch"),
+    texts!(Batch, "batch", "batch.v0"),
     texts!(Policy, "policy"),
 ];
 
@@ -85,6 +85,11 @@ impl Subject {
     /// The name of its `.avsc`.
     pub(crate) const fn name(self) -> &'static str {
         SUBJECTS[self as usize].name
+    }
+
+    /// Today's `.avsc`.
+    pub(crate) const fn text(self) -> &'static str {
+        SUBJECTS[self as usize].today
     }
 
     /// Its parsed schemas.
@@ -136,6 +141,12 @@ impl Entry {
             .iter()
             .find(|writer| writer.fingerprint == fingerprint)
     }
+}
+
+/// The subject of that name.
+pub(crate) fn subject(name: &str) -> Option<Subject> {
+    let found = SUBJECTS.iter().find(|texts| texts.name == name)?;
+    Some(found.subject)
 }
 
 /// The name of the subject that a fingerprint belongs to.

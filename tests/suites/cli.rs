@@ -236,6 +236,18 @@ fn help_teaches() {
     ] {
         assert!(help.contains(word), "no {word} in:\n{help}");
     }
+    let (help, _, code) = run(&["schemas", "register", "--help"]);
+    assert_eq!(code, Some(0));
+    for word in [
+        "[registry]",
+        "url = ",
+        "wire",
+        "-value",
+        "--config",
+        "Example:",
+    ] {
+        assert!(help.contains(word), "no {word} in:\n{help}");
+    }
 }
 
 #[test]

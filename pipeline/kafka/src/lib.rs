@@ -2,7 +2,8 @@
 //!
 //! `settings` says where and who; `topics` creates and checks the topics; `fetch` reads, `write`
 //! appends, in transactions where an append has to be one; `member` says which partitions are ours;
-//! `pulse` keeps clients alive; `metrics` counts; `log` puts them together.
+//! `pulse` keeps clients alive; `registry` gives schemas their numbers; `metrics` counts; `log`
+//! puts them together.
 
 mod broker;
 mod fetch;
@@ -11,6 +12,7 @@ mod member;
 pub mod metrics;
 mod names;
 mod pulse;
+pub mod registry;
 mod settings;
 pub mod topics;
 mod write;

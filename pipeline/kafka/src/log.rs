@@ -17,6 +17,7 @@ use tracing::debug;
 
 use crate::broker::{Broker, patiently};
 use crate::fetch::{Broken, Fetcher, Place, READ_WITHIN, ReadError};
+use crate::registry::{self, Frames};
 use crate::settings::{OPEN, Settings};
 use crate::topics::{OpenError, check};
 use crate::write::Writers;
@@ -42,6 +43,8 @@ pub struct KafkaLog {
     /// `None` for a log that is only read.
     writers: Option<Writers>,
     partitions: HashMap<Topic, u32>,
+    /// With a schema registry: its frame outside, ours inside.
+    frames: Option<Frames>,
     ends: Mutex<HashMap<Place, (Instant, OffsetRange)>>,
     /// When the brokers did not answer last.
     unanswered_at: Mutex<Option<Instant>>,
@@ -54,7 +57,27 @@ impl KafkaLog {
     ///
     /// Errors: [`OpenError`]; waits half a minute for brokers that do not answer.
     pub fn open(settings: Settings) -> Result<Self, OpenError> {
-        let mut log = Self::reader(settings)?;
+        Self::open_with(settings, None)
+    }
+
+    /// The same, with values in the frame of a schema registry if there is one. It is asked for the
+    /// ids of all that this build writes before anything else, for half a minute when it does not
+    /// answer: later, no append needs it.
+    ///
+    /// Errors: [`OpenError`]; [`registry::Error::Missing`] when schemas are not registered.
+    pub fn open_with(
+        settings: Settings,
+        registry: Option<&registry::Settings>,
+    ) -> Result<Self, OpenError> {
+        settings.check()?;
+        let frames = registry.map(|registry| -> Result<Frames, registry::Error> {
+            let client = registry::Client::new(registry)?;
+            let names = settings.names();
+            let ids = registry::ids(&client.insisting(OPEN), &names, registry.register)?;
+            Ok(Frames::new(client, ids))
+        });
+        let frames = frames.transpose()?;
+        let mut log = Self::begin(settings, frames)?;
         log.writers = Some(Writers::start(&log.broker)?);
         Ok(log)
     }
@@ -63,6 +86,25 @@ impl KafkaLog {
     ///
     /// Errors: as [`KafkaLog::open`].
     pub fn reader(settings: Settings) -> Result<Self, OpenError> {
+        Self::reader_with(settings, None)
+    }
+
+    /// The same, with values in the frame of a schema registry if there is one. It is asked once an
+    /// id is read.
+    ///
+    /// Errors: as [`KafkaLog::open`].
+    pub fn reader_with(
+        settings: Settings,
+        registry: Option<&registry::Settings>,
+    ) -> Result<Self, OpenError> {
+        let client = registry.map(registry::Client::new).transpose()?;
+        Self::begin(
+            settings,
+            client.map(|client| Frames::new(client, HashMap::new())),
+        )
+    }
+
+    fn begin(settings: Settings, frames: Option<Frames>) -> Result<Self, OpenError> {
         settings.check()?;
         let broker = Arc::new(Broker::new(settings)?);
         let partitions = broker.partitions(OPEN)?;
@@ -72,6 +114,7 @@ impl KafkaLog {
             broker,
             writers: None,
             partitions,
+            frames,
             ends: Mutex::default(),
             unanswered_at: Mutex::default(),
             is_closed: AtomicBool::new(false),
@@ -106,6 +149,12 @@ impl KafkaLog {
             Error::Replaced { id }
         }
         .boxed()
+    }
+
+    /// Whether a partition waits for the schema registry.
+    pub fn waits_for_registry(&self) -> bool {
+        let frames = self.frames.as_ref();
+        frames.is_some_and(Frames::is_waited_for)
     }
 
     fn open_place(&self, topic: Topic, partition: u32) -> Result<Place, Error> {
@@ -253,7 +302,7 @@ impl Log for KafkaLog {
         self.partitions.get(&topic).copied().unwrap_or_default()
     }
 
-    fn append(&self, append: Append) -> BoxFuture<'static, Result<Vec<u64>, Error>> {
+    fn append(&self, mut append: Append) -> BoxFuture<'static, Result<Vec<u64>, Error>> {
         if self.is_closed.load(Ordering::SeqCst) {
             return ready(Err(Error::Closed)).boxed();
         }
@@ -271,6 +320,11 @@ impl Log for KafkaLog {
         if let Err(error) = positions.collect::<Result<(), _>>() {
             return ready(Err(error)).boxed();
         }
+        if let Some(frames) = &self.frames {
+            for record in &mut append.records {
+                frames.write(record);
+            }
+        }
         let places = append.records.iter();
         let places = places.map(|record| place(record, self.partitions(record.topic)));
         match places.collect::<Result<Vec<u32>, _>>() {
@@ -280,6 +334,23 @@ impl Log for KafkaLog {
     }
 
     fn read(
+        &self,
+        topic: Topic,
+        partition: u32,
+        from: u64,
+        limit: ReadLimit,
+    ) -> Result<Vec<Stored>, Error> {
+        let records = self.read_as_written(topic, partition, from, limit)?;
+        let Some(frames) = &self.frames else {
+            return Ok(records);
+        };
+        // Who asks again begins the fetch anew: what was taken here is taken back.
+        frames
+            .read(topic, records)
+            .map_err(|error| self.broker.unanswered("read", error))
+    }
+
+    fn read_as_written(
         &self,
         topic: Topic,
         partition: u32,

@@ -40,6 +40,7 @@ impl Outcome {
 
 /// Describes every metric of this crate; call once, after the recorder is installed.
 pub fn describe() {
+    crate::registry::describe();
     describe_counter!(TRANSACTIONS, "Transactions on Kafka, by outcome.");
     describe_histogram!(
         TRANSACTION_SECONDS,

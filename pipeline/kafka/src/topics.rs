@@ -19,6 +19,7 @@ use rollcall_schemas::topics::{Cleanup, specs};
 
 use crate::broker::{Broker, Context};
 use crate::names::Names;
+use crate::registry;
 use crate::settings::{ASK, OPEN, Settings, SettingsError};
 
 /// Largest record of a topic (DESIGN.md section 2, rule 9), and what its framing takes.
@@ -33,6 +34,9 @@ pub enum OpenError {
     /// The brokers do not answer, or refuse us.
     #[error(transparent)]
     Log(#[from] Error),
+    /// The schema registry does not answer, or has not what is written with.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
     /// Topics are not there.
     #[error("Kafka has no topic {}; run `rollcall topics apply`", names.join(", "))]
     Missing {

@@ -59,6 +59,19 @@ pub trait Log: Send + Sync + 'static {
         limit: ReadLimit,
     ) -> Result<Vec<Stored>, Error>;
 
+    /// As [`Log::read`], with values as they stand there. A log that is read with a schema registry
+    /// gives other bytes once the registry knows what wrote them; whoever refused them before that
+    /// finds here what it refused.
+    fn read_as_written(
+        &self,
+        topic: Topic,
+        partition: u32,
+        from: u64,
+        limit: ReadLimit,
+    ) -> Result<Vec<Stored>, Error> {
+        self.read(topic, partition, from, limit)
+    }
+
     /// First offset kept and the next one to be written.
     fn offsets(&self, topic: Topic, partition: u32) -> Result<OffsetRange, Error>;
 

@@ -9,6 +9,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::error::Error;
@@ -36,7 +37,8 @@ impl Connector {
         }
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            // Others in this process bring TLS 1.2 into rustls.
+            .with_protocol_versions(&[&TLS13])
             .expect("ring speaks TLS 1.3")
             .with_root_certificates(roots);
         let config = match &files.client_files {

@@ -2,10 +2,12 @@
 
 mod dlq;
 mod fleet;
+mod schemas;
 mod topics;
 
 pub(crate) use dlq::{Dlq, Filter as DlqFilter, Letters, Replay};
 pub(crate) use fleet::Fleet;
+pub(crate) use schemas::{Schemas, SchemasOf};
 pub(crate) use topics::{Topics, TopicsOf};
 
 use std::net::SocketAddr;
@@ -76,6 +78,9 @@ Exit code 0 when equal, else 1. Records and tables stay as they are."
     /// Make the topics on Kafka, or see how they differ from what they should be
     #[command(subcommand)]
     Topics(Topics),
+    /// See how the schema registry stands to this build's schemas, or register them
+    #[command(subcommand)]
+    Schemas(Schemas),
 }
 
 #[derive(Debug, Args)]

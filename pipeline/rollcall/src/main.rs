@@ -13,6 +13,7 @@ mod outlet;
 mod plan;
 mod print;
 mod processors;
+mod registry;
 mod role;
 mod self_check;
 mod stores;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use cli::{Cli, Command, Connections, Dlq};
 use commands::{Failure, Outcome};
+use tokio_rustls::rustls::crypto::ring;
 use tracing_subscriber::EnvFilter;
 
 /// Of every event, a third of the time went into the C library's allocator, and it keeps what it is
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
         // error would panic, in the middle of whatever was worth a line.
         .log_internal_errors(false)
         .init();
+    // Whoever makes a client for HTTP needs one; that it is there already is as good.
+    drop(ring::default_provider().install_default());
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(text)) => {
@@ -70,5 +74,6 @@ fn run(command: Command) -> Outcome {
         Command::Dlq(Dlq::List(args)) => commands::dlq::list(&args),
         Command::Dlq(Dlq::Replay(args)) => commands::dlq::replay(&args),
         Command::Topics(command) => commands::topics::run(&command),
+        Command::Schemas(command) => commands::schemas::run(&command),
     }
 }

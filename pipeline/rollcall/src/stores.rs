@@ -119,7 +119,9 @@ impl NodeLog {
                 let id = kept(&folders.process_id, &config.process.id)?.name;
                 let settings = config.kafka.settings(&id, shards(config));
                 // It waits for brokers.
-                let log = tokio::task::block_in_place(|| KafkaLog::open(settings))?;
+                let registry = config.registry.settings();
+                let open = || KafkaLog::open_with(settings, registry.as_ref());
+                let log = tokio::task::block_in_place(open)?;
                 Ok(Self::Kafka(Arc::new(log)))
             }
         }
@@ -257,15 +259,24 @@ pub(crate) fn open_stopped(data_dir: &Path) -> anyhow::Result<EmbeddedLog> {
 
 /// Opens the log on Kafka that a configuration names, to look into.
 pub(crate) fn open_kafka(file: &Path) -> Result<Arc<dyn Log>, Failure> {
-    let settings = kafka(file)?.kafka.settings("reader", 1);
-    let log = KafkaLog::reader(settings).map_err(anyhow::Error::from)?;
+    let config = kafka(file)?;
+    let (settings, registry) = (
+        config.kafka.settings("reader", 1),
+        config.registry.settings(),
+    );
+    let log = KafkaLog::reader_with(settings, registry.as_ref()).map_err(anyhow::Error::from)?;
     Ok(Arc::new(log))
 }
 
 /// As [`open_kafka`], to append single records to. The name is the command's: no process has it.
 pub(crate) fn open_kafka_to_write(file: &Path) -> Result<Arc<dyn Log>, Failure> {
-    let settings = kafka(file)?.kafka.settings("command", 1);
-    let log = tokio::task::block_in_place(|| KafkaLog::open(settings));
+    let config = kafka(file)?;
+    let (settings, registry) = (
+        config.kafka.settings("command", 1),
+        config.registry.settings(),
+    );
+    let open = || KafkaLog::open_with(settings, registry.as_ref());
+    let log = tokio::task::block_in_place(open);
     Ok(Arc::new(log.map_err(anyhow::Error::from)?))
 }
 

@@ -103,6 +103,7 @@ impl System {
             Some(wiring.guard("log", log.stopped())),
             edge.stopped()
                 .map(|stopped| wiring.guard("retained", stopped)),
+            wiring.watch_registry(config, &log),
         ];
         let addresses = Addresses {
             mqtt: edge.local_addr(),

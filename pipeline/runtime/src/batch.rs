@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use rollcall_fold::{Context, Rows, Step};
 use rollcall_log::Stored;
+use rollcall_model::batch::InputRange;
 use rollcall_model::{
     ClientId, ConnectionRow, Coordinates, Delivery, Derived, Policy, ReasonCode, Topic,
 };
@@ -21,8 +22,17 @@ pub(crate) struct Folded {
     pub(crate) derived: Vec<(Option<Bytes>, Derived)>,
     /// Rows that changed.
     pub(crate) dirty: Vec<Dirty>,
-    /// Inputs refused because nobody knows their schema.
-    pub(crate) refused_for_schema: u32,
+    /// Inputs refused because nobody knows their schema, in the order of reading.
+    pub(crate) refused: Vec<InputRange>,
+}
+
+/// How many records are in `ranges`.
+pub(crate) fn count(ranges: &[InputRange]) -> u32 {
+    let records: u64 = ranges
+        .iter()
+        .map(|range| range.to.saturating_sub(range.from))
+        .fold(0, u64::saturating_add);
+    u32::try_from(records).unwrap_or(u32::MAX)
 }
 
 /// Folds `due` timers, then `inputs`, over `tables`.
@@ -46,7 +56,7 @@ pub(crate) fn fold(
         outbox: Slots::new(partition),
         partition,
         derived: Vec::new(),
-        refused_for_schema: 0,
+        refused: Vec::new(),
     };
     for entry in due {
         folding.timer(entry)?;
@@ -58,7 +68,8 @@ pub(crate) fn fold(
                 partition,
                 offset: record.offset,
             };
-            folding.record(decoder, at, record)?;
+            let was_refused = inputs.was_refused(*topic, record.offset);
+            folding.record(decoder, at, record, was_refused)?;
         }
         metrics::folded(*topic, records.len() as u64);
     }
@@ -70,7 +81,7 @@ pub(crate) fn fold(
     Ok(Folded {
         derived: folding.derived,
         dirty,
-        refused_for_schema: folding.refused_for_schema,
+        refused: folding.refused,
     })
 }
 
@@ -97,7 +108,7 @@ struct Folding<'a> {
     outbox: Slots<Delivery>,
     partition: u32,
     derived: Vec<(Option<Bytes>, Derived)>,
-    refused_for_schema: u32,
+    refused: Vec<InputRange>,
 }
 
 impl Folding<'_> {
@@ -128,9 +139,15 @@ impl Folding<'_> {
         Ok(())
     }
 
-    fn record(&mut self, decoder: &Decoder, at: Coordinates, record: &Stored) -> Result<(), Error> {
+    fn record(
+        &mut self,
+        decoder: &Decoder,
+        at: Coordinates,
+        record: &Stored,
+        was_refused: bool,
+    ) -> Result<(), Error> {
         let traceparent = traceparent(record);
-        match decoder.decode(at.topic, record) {
+        match decoder.decode(at.topic, record, was_refused) {
             Ok((client, event, arrival)) => {
                 let delivery = rollcall_fold::delivery_of(&client, &event, &arrival);
                 let keys = Keys::of(&client, delivery.map(|id| outbox_key(&client, id)));
@@ -141,7 +158,7 @@ impl Folding<'_> {
             Err(refused) => {
                 metrics::dead_letter(refused.reason);
                 if refused.reason == ReasonCode::UnknownSchema {
-                    self.refused_for_schema += 1;
+                    self.refused(at);
                 }
                 let letter = dead_letter(at, record, refused, self.ctx.now);
                 self.derived
@@ -149,6 +166,16 @@ impl Folding<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Notes what a later reader may know the schema of. Records that stand one behind the other
+    /// are one range.
+    fn refused(&mut self, at: Coordinates) {
+        let (topic, from, to) = (at.topic, at.offset, at.offset + 1);
+        match self.refused.last_mut() {
+            Some(last) if last.topic == topic && last.to == from => last.to = to,
+            _ => self.refused.push(InputRange { topic, from, to }),
+        }
     }
 
     fn take(&mut self, keys: &Keys) -> Result<Rows, Error> {

@@ -62,11 +62,13 @@ impl Decoder {
         }
     }
 
-    /// Reads one record of `topic`.
+    /// Reads one record of `topic`. One that `was_refused` for lack of a schema is refused in the
+    /// same words, although its schema may be known by now.
     pub(crate) fn decode(
         &self,
         topic: Topic,
         record: &Stored,
+        was_refused: bool,
     ) -> Result<(ClientId, Event, Arrival), Refused> {
         let client = self.client(record)?;
         let value = record.value.as_deref().ok_or_else(|| {
@@ -76,6 +78,9 @@ impl Decoder {
             )
         })?;
         bounded(topic, value)?;
+        if was_refused {
+            return Err(rollcall_schemas::lacking(value).into());
+        }
         let mut arrival = Arrival {
             at: Coordinates {
                 topic,

@@ -2,6 +2,7 @@
 //! the two times that are recorded with it.
 
 use rollcall_log::{Clock, Log, ReadLimit, Stored};
+use rollcall_model::batch::InputRange;
 use rollcall_model::{Millis, Policy, Topic};
 
 use crate::error::Error;
@@ -29,8 +30,20 @@ pub(crate) struct Inputs {
     pub(crate) records: Vec<(Topic, Vec<Stored>)>,
     /// Positions after the batch.
     pub(crate) next: Positions,
+    /// What the batch refused for lack of a schema when it was folded first, in rank order: it is
+    /// refused again, whoever knows the schema by now.
+    pub(crate) refused: Vec<InputRange>,
     /// How far behind the partition is when the batch is done.
     pub(crate) lag: Lag,
+}
+
+impl Inputs {
+    /// Whether the batch refused that record when it was folded first.
+    pub(crate) fn was_refused(&self, topic: Topic, offset: u64) -> bool {
+        let is_in =
+            |range: &InputRange| range.topic == topic && (range.from..range.to).contains(&offset);
+        self.refused.iter().any(is_in)
+    }
 }
 
 /// How far a partition is behind its inputs.
@@ -80,14 +93,14 @@ pub(crate) fn read(
     }
     // Read after the ends: every record below them was appended before this instant.
     let now = clock.now().max(floor.0);
-    let mut waiting = (0..ends.len())
-        .filter(|rank| ends[*rank] > positions[*rank])
-        .count();
+    let is_behind = |rank: &usize| ends[*rank] > positions[*rank];
+    let mut waiting = (0..ends.len()).filter(is_behind).count();
     let mut inputs = Inputs {
         now,
         timers_at: now,
         records: Vec::new(),
         next: *positions,
+        refused: Vec::new(),
         lag: Lag::default(),
     };
     let mut budget = Budget::of(policy);

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tracing::{debug, info};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::batch::{Folded, fold};
+use crate::batch::{Folded, count, fold};
 use crate::decode::Decoder;
 use crate::error::Error;
 use crate::inputs::{self, GROUP, Inputs};
@@ -238,7 +238,8 @@ impl<T: Tables> Processor<T> {
             inputs: ranges(&self.progress, inputs),
             tables,
             derived_digest: output.derived_digest.0,
-            refused_for_schema: folded.refused_for_schema,
+            refused_for_schema: count(&folded.refused),
+            refused_inputs: folded.refused,
         });
         let topics: Vec<Topic> = output.records.iter().map(|record| record.topic).collect();
         let append = Append {

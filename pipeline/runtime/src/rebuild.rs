@@ -5,11 +5,12 @@
 //! compares what it made with the schedule record's counts and digests and, if asked to, with the
 //! records of the changelogs and derived topics, byte for byte, headers included. It stops at the
 //! first difference and names it. Reading order: this file (what comes out), `turn` (one batch),
-//! `reader` (topics, page by page), `witness` (the live records), `tables` (the live tables),
-//! `explain` (what differs, in words).
+//! `reader` (topics, page by page), `refused` (inputs without a schema), `witness` (the live
+//! records), `tables` (the live tables), `explain` (what differs, in words).
 
 mod explain;
 mod reader;
+mod refused;
 mod tables;
 mod turn;
 mod witness;

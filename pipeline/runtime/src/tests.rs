@@ -6,6 +6,7 @@ mod checkpoint;
 mod ids;
 mod material;
 mod rebuild;
+mod refused;
 mod restart;
 mod schedule;
 mod self_check;

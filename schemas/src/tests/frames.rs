@@ -118,6 +118,22 @@ fn a_schema_that_nobody_knows_is_named() {
 }
 
 #[test]
+fn an_id_of_a_registry_is_named_when_nobody_has_looked_it_up() {
+    let value = b"\0\0\0\0\x07rest";
+    let error = Ingress::decode(value).unwrap_err();
+    assert_eq!(error, DecodeError::UnknownId { id: 7 });
+    assert_eq!(
+        error.to_string(),
+        "no schema that fits is known for id 7 of a schema registry"
+    );
+    assert_eq!(error.reason(), ReasonCode::UnknownSchema);
+    assert_eq!(crate::lacking(value), error);
+    let ours = crate::lacking(b"\xC3\x01\x01\0\0\0\0\0\0\0");
+    assert_eq!(ours, DecodeError::UnknownSchema { fingerprint: 1 });
+    assert_eq!(crate::lacking(b"{}"), DecodeError::NoFrame);
+}
+
+#[test]
 fn a_value_of_another_subject_is_refused_by_name() {
     let all = samples(&noise());
     for sample in &all {

@@ -3,6 +3,7 @@
 
 mod apache;
 mod defaults;
+mod foreign;
 mod frames;
 mod invalid;
 mod leading;

@@ -11,7 +11,7 @@ use crate::registry::Subject;
 
 /// Today's schema as a newer build may write it: two more fields in the middle of every record, one
 /// more name at the head of every enum, so that all positions differ.
-fn newer(sample: &Sample) -> Json {
+pub(super) fn newer(sample: &Sample) -> Json {
     let mut schema = schema_json(sample.subject);
     for_each_type(
         &mut schema,
@@ -40,7 +40,7 @@ fn newer(sample: &Sample) -> Json {
 }
 
 /// `sample` as the newer build writes it.
-fn newer_body(sample: &Sample, newer: &Json) -> Vec<u8> {
+pub(super) fn newer_body(sample: &Sample, newer: &Json) -> Vec<u8> {
     let today = Schema::parse(&schema_json(sample.subject)).unwrap();
     let newer = Schema::parse(newer).unwrap();
     let reader = GenericDatumReader::builder(&today)

@@ -434,6 +434,11 @@ impl<'a> Pick<'a> {
             }),
             derived_digest: u128::from_be_bytes(self.bytes()),
             refused_for_schema: self.u32(),
+            refused_inputs: self.list(|pick| InputRange {
+                topic: pick.one(&Topic::ALL),
+                from: pick.u64(),
+                to: pick.u64(),
+            }),
         }
     }
 

@@ -27,6 +27,8 @@ pub(crate) struct Batch<'a> {
     derived_digest: Fixed<16>,
     #[serde(default)]
     refused_for_schema: i64,
+    #[serde(default)]
+    refused_inputs: Vec<InputRange>,
 }
 
 impl<'a> Wire<'a> for Batch<'a> {
@@ -44,6 +46,11 @@ impl<'a> Wire<'a> for Batch<'a> {
             tables: model.tables.iter().map(TableDigest::from_model).collect(),
             derived_digest: Fixed(model.derived_digest.to_be_bytes()),
             refused_for_schema: i64::from(model.refused_for_schema),
+            refused_inputs: model
+                .refused_inputs
+                .iter()
+                .map(InputRange::from_model)
+                .collect(),
         }
     }
 
@@ -67,6 +74,11 @@ impl<'a> Wire<'a> for Batch<'a> {
                 .collect::<Result<_, _>>()?,
             derived_digest: u128::from_be_bytes(self.derived_digest.0),
             refused_for_schema: narrow(self.refused_for_schema, "refused_for_schema")?,
+            refused_inputs: self
+                .refused_inputs
+                .into_iter()
+                .map(InputRange::into_model)
+                .collect::<Result<_, _>>()?,
         })
     }
 }

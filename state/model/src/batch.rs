@@ -27,6 +27,9 @@ pub struct Batch {
     pub derived_digest: u128,
     /// Inputs refused for lack of a schema: a later reader may know it.
     pub refused_for_schema: u32,
+    /// Where those inputs stand, in the order of reading: a rebuild refuses them again, whoever
+    /// knows their schema by then. Empty in records of builds that only counted them.
+    pub refused_inputs: Vec<InputRange>,
 }
 
 /// Records `from` (inclusive) to `to` (exclusive) of an input topic.

@@ -7,6 +7,7 @@ pub(crate) mod dlq;
 pub(crate) mod fleet;
 pub(crate) mod rebuild;
 pub(crate) mod run;
+pub(crate) mod schemas;
 pub(crate) mod send;
 pub(crate) mod tail;
 pub(crate) mod topics;

@@ -6,6 +6,7 @@ mod checkpoint;
 mod kafka;
 mod mqtt;
 mod policy;
+mod registry;
 mod self_check;
 mod units;
 
@@ -26,6 +27,7 @@ pub(crate) use checkpoint::CheckpointConfig;
 pub(crate) use kafka::KafkaConfig;
 pub(crate) use mqtt::MqttConfig;
 pub(crate) use policy::PolicyConfig;
+pub(crate) use registry::RegistryConfig;
 pub(crate) use self_check::SelfCheckConfig;
 pub(crate) use units::{Bytes, SpanOrOff};
 
@@ -43,6 +45,7 @@ pub(crate) const MEMORY_BYTES_MIN: usize = 96 * 1024 * 1024;
 pub(crate) struct Config {
     pub(crate) log: LogConfig,
     pub(crate) kafka: KafkaConfig,
+    pub(crate) registry: RegistryConfig,
     pub(crate) mqtt: MqttConfig,
     pub(crate) dialect: Dialects,
     pub(crate) tenant: rollcall_tenant::Config,
@@ -182,6 +185,7 @@ impl Config {
         }
         if self.log.kind == LogKind::Kafka {
             self.kafka.check()?;
+            self.registry.check()?;
         }
         self.mqtt.check()?;
         self.api

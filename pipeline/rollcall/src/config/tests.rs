@@ -135,6 +135,31 @@ fn values_out_of_bounds_are_refused_by_name() {
 }
 
 #[test]
+fn a_registry_is_what_its_section_says() {
+    assert_eq!(load(&Sources::default()).unwrap().registry.settings(), None);
+    let kafka = "[log]\nkind = \"kafka\"\n[kafka]\nbootstrap = \"b:9092\"\n";
+    let of = |lines: &str| load_text(&format!("{kafka}[registry]\n{lines}"));
+    let all = "url = \"https://r\"\nusername = \"u\"\npassword_file = \"p\"\nca_file = \"c\"\n\
+               register = true";
+    let settings = of(all).unwrap().registry.settings().unwrap();
+    assert_eq!(settings.url, "https://r");
+    assert_eq!(settings.username, "u");
+    assert_eq!(settings.password_file, Some("p".into()));
+    assert_eq!(settings.ca_file, Some("c".into()));
+    assert!(settings.register);
+    for (lines, word) in [
+        ("url = \"r:8081\"", "[registry] url"),
+        ("url = \"http://u:p@r\"", "password_file"),
+        ("url = \"http://r\"\npassword_file = \"p\"", "username"),
+        ("url = \"http://r\"\nca_file = \"c\"", "https://"),
+        ("urll = \"http://r\"", "`url`"),
+    ] {
+        let text = of(lines).unwrap_err().to_string();
+        assert!(text.contains(word), "{lines}: {text}");
+    }
+}
+
+#[test]
 fn self_check_is_on_unless_it_is_switched_off() {
     let on = load(&Sources::default()).unwrap().self_check.settings();
     assert!(on.is_some_and(|settings| settings.interval.as_secs() == 3_600));

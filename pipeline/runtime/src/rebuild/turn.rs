@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::reader::{Reader, offsets};
 use super::witness::{Finding, Seen, Witness};
-use super::{Depth, Difference, Place, Rebuilt, Step, Stop, Verdict, explain};
+use super::{Depth, Difference, Place, Rebuilt, Step, Stop, Verdict, explain, refused};
 use crate::batch::fold;
 use crate::decode::Decoder;
 use crate::error::Error;
@@ -48,7 +48,7 @@ struct Again {
     output: Output,
     changes: Vec<Change>,
     tables: Vec<TableDigest>,
-    refused_for_schema: u32,
+    refused: Vec<InputRange>,
     next: Progress,
     timers: usize,
 }
@@ -208,6 +208,7 @@ impl<'a> Rebuilding<'a> {
             timers_at: batch.timers_at,
             records: Vec::new(),
             next: self.progress.inputs,
+            refused: batch.refused_inputs.clone(),
             lag: Lag::default(),
         };
         for (rank, topic) in Topic::INPUTS.into_iter().enumerate() {
@@ -223,6 +224,13 @@ impl<'a> Rebuilding<'a> {
                 records.push(record);
             }
             inputs.next[rank] = range.to;
+            refused::put_back(
+                self.log,
+                partition,
+                &batch.refused_inputs,
+                topic,
+                &mut records,
+            )?;
             if !records.is_empty() {
                 inputs.records.push((topic, records));
             }
@@ -278,7 +286,7 @@ impl<'a> Rebuilding<'a> {
             output,
             changes,
             tables,
-            refused_for_schema: folded.refused_for_schema,
+            refused: folded.refused,
             next,
             timers: due.len(),
         })
@@ -286,6 +294,9 @@ impl<'a> Rebuilding<'a> {
 
     /// Live records first, since they have keys; then what the schedule vouches for.
     fn compare(&mut self, batch: &Batch, again: &Again) -> Result<(), Stop> {
+        if let Some((topic, what)) = refused::forgotten(batch, &again.refused) {
+            return Err(self.differs(Some(batch.number), Place::Topic(topic), None, what));
+        }
         let disagreement = disagreement(batch, again);
         let mut is_complete = self.witness.is_some();
         if let Some(witness) = &mut self.witness {
@@ -438,12 +449,8 @@ fn disagreement(batch: &Batch, again: &Again) -> Option<(Place, String)> {
             return Some((Place::Topic(rebuilt.topic), what));
         }
     }
-    let (recorded, rebuilt) = (batch.refused_for_schema, again.refused_for_schema);
-    (recorded != rebuilt).then(|| {
-        let what =
-            format!("{recorded} inputs refused for lack of a schema recorded, {rebuilt} rebuilt");
-        (Place::Topic(Topic::DeadLetters), what)
-    })
+    let what = refused::disagreement(batch, &again.refused)?;
+    Some((Place::Topic(Topic::DeadLetters), what))
 }
 
 /// Some of the keys that the batch touched, where no single one can be blamed.

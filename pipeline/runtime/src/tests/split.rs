@@ -65,6 +65,7 @@ impl Partition {
             timers_at: START,
             records: by_topic.collect(),
             next: Positions::default(),
+            refused: Vec::new(),
             lag: Lag::default(),
         };
         let decoder = Decoder::new(0, 1, &self.policy);

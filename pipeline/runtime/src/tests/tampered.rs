@@ -15,6 +15,8 @@ pub(super) struct Tampered {
     edit: Box<Edit>,
     /// This topic begins later than it does.
     pub(super) starts_at: Option<(Topic, u64)>,
+    /// Whether the edit is the frame of a registry, and what is written is there all the same.
+    pub(super) is_framed: bool,
 }
 
 impl Tampered {
@@ -27,6 +29,7 @@ impl Tampered {
             log,
             edit: Box::new(edit),
             starts_at: None,
+            is_framed: false,
         }
     }
 }
@@ -52,6 +55,19 @@ impl Log for Tampered {
             .into_iter()
             .filter_map(|record| (self.edit)(topic, record));
         Ok(edited.collect())
+    }
+
+    fn read_as_written(
+        &self,
+        topic: Topic,
+        partition: u32,
+        from: u64,
+        limit: ReadLimit,
+    ) -> Result<Vec<Stored>, Error> {
+        match self.is_framed {
+            true => self.log.read(topic, partition, from, limit),
+            false => self.read(topic, partition, from, limit),
+        }
     }
 
     fn offsets(&self, topic: Topic, partition: u32) -> Result<OffsetRange, Error> {

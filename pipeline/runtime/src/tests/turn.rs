@@ -1,6 +1,7 @@
 //! What one batch does: rows, derived streams, dead letters, timers.
 
 use rollcall_log::RECORD_BYTES_MAX;
+use rollcall_model::batch::{Batch, InputRange};
 use rollcall_model::row::Presence;
 use rollcall_model::{DeadLetter, LookupDue, Millis, Policy, Topic};
 use rollcall_schemas::Record as _;
@@ -61,6 +62,10 @@ fn poison_is_dead_lettered_and_the_good_record_behind_it_is_folded() {
     assert_eq!(letters[2], ("status/0/2".to_owned(), "unknown_schema"));
     assert_eq!(letters[3].0, "tenants/0/0");
     assert_eq!(letters.len(), 4);
+    let batch = Batch::decode(world.read(Topic::Schedule)[0].value.as_deref().unwrap()).unwrap();
+    assert_eq!(batch.refused_for_schema, 1);
+    let (topic, from, to) = (Topic::Status, 2, 3);
+    assert_eq!(batch.refused_inputs, [InputRange { topic, from, to }]);
     assert!(row(&processor, "c1").is_some());
 }
 
@@ -80,7 +85,7 @@ fn answer_too_large_for_a_row_is_dead_lettered() {
 fn dead_letter_of_the_largest_record_is_taken_by_the_log() {
     let world = World::new();
     let (mut processor, _) = world.open(Default::default());
-    let largest = |key: &str| vec![0; RECORD_BYTES_MAX - key.len()];
+    let largest = |key: &str| vec![b'x'; RECORD_BYTES_MAX - key.len()];
     world.append(record(Topic::Status, "c1", largest("c1")));
     let long_key = "k".repeat(RECORD_BYTES_MAX - 1);
     world.append(record(Topic::Status, &long_key, vec![0]));
