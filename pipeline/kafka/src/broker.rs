@@ -1,5 +1,8 @@
 //! The brokers: questions that are asked on the spot, and what librdkafka says on its own.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +19,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
+use crate::fetch::native::add_brokers;
 use crate::member::Members;
 use crate::names::Names;
 use crate::pulse::Pulse;
@@ -168,7 +172,21 @@ impl Broker {
     ) -> Result<OffsetRange, Error> {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
         let name = self.names.topic(topic);
-        let asked = patiently(|| consumer.fetch_watermarks(name, number, ASK));
+        let asked = patiently(|| {
+            let ask = || consumer.fetch_watermarks(name, number, ASK);
+            match ask() {
+                // A broker that has just come back may have said that nobody leads the partition,
+                // and librdkafka believes that for a quarter of an hour without asking again.
+                Err(source) if is_remembered(&source) => {
+                    debug!(%source, topic = name, partition, "Asking anew who leads a partition.");
+                    if consumer.fetch_metadata(Some(name), ASK).is_err() {
+                        add_brokers(consumer.client(), &self.settings.bootstrap);
+                    }
+                    ask()
+                }
+                other => other,
+            }
+        });
         refusal(consumer);
         let (start, end) = asked.map_err(|source| self.unanswered("ask the ends of", source))?;
         let offset = |offset: i64| u64::try_from(offset).unwrap_or_default();
@@ -233,6 +251,19 @@ impl Broker {
         let metadata = metadata.ok_or_else(|| self.failed("commit to", "no group metadata"))?;
         Ok(Some(metadata))
     }
+}
+
+/// Whether librdkafka said this of what it remembers of a topic, and asked nobody.
+fn is_remembered(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+        )
+    )
 }
 
 /// Serves what `consumer` has to say, which only a poll does; gives the word of a broker that does

@@ -61,7 +61,7 @@ impl Follower {
     /// Follows until `stop` shows true or its sender is gone, or a changelog cannot be read.
     pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
         let mut appended = self.log.appended();
-        let mut cursors = self.begin()?;
+        let mut cursors = None;
         while !*stop.borrow() {
             // Marked before reading: what is appended meanwhile wakes the wait below.
             appended.borrow_and_update();
@@ -107,8 +107,13 @@ impl Follower {
         Ok(cursors)
     }
 
-    /// One read of every partition that has something; false when none had.
-    async fn round(&self, cursors: &mut Vec<Cursor>) -> Result<bool, Error> {
+    /// One read of every partition that has something; false when none had. Without cursors it
+    /// begins.
+    async fn round(&self, begun: &mut Option<Vec<Cursor>>) -> Result<bool, Error> {
+        let cursors = match begun {
+            Some(cursors) => cursors,
+            None => begun.insert(self.begin()?),
+        };
         let mut has_moved = false;
         for cursor in cursors.iter_mut() {
             match self.step(cursor)? {
@@ -119,7 +124,7 @@ impl Follower {
                     tokio::task::yield_now().await;
                 }
                 Step::Overtaken => {
-                    *cursors = self.begin()?;
+                    *begun = None;
                     return Ok(true);
                 }
             }

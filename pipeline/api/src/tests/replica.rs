@@ -172,10 +172,21 @@ async fn it_stops_when_told_and_fails_when_the_log_is_closed() {
     ));
 }
 
-/// A log whose records before `start` are gone.
+/// A log whose records before `start` are gone, and which leaves some questions without an answer.
 struct Cut {
     log: MemoryLog,
     start: AtomicU64,
+    unanswered: AtomicU64,
+}
+
+impl Cut {
+    fn new(start: u64, unanswered: u64) -> Self {
+        Self {
+            log: MemoryLog::new(1, Arc::new(ManualClock::at(NOW))),
+            start: AtomicU64::new(start),
+            unanswered: AtomicU64::new(unanswered),
+        }
+    }
 }
 
 impl Log for Cut {
@@ -207,6 +218,18 @@ impl Log for Cut {
     }
 
     fn offsets(&self, topic: Topic, partition: u32) -> Result<OffsetRange, LogError> {
+        let left = |left: u64| left.checked_sub(1);
+        let unanswered = &self.unanswered;
+        if unanswered
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, left)
+            .is_ok()
+        {
+            return Err(LogError::Unreachable {
+                action: "ask the ends of",
+                path: "a test".to_owned(),
+                source: "nobody is there".into(),
+            });
+        }
         let OffsetRange { start, end } = self.log.offsets(topic, partition)?;
         let start = start.max(self.start.load(Ordering::SeqCst)).min(end);
         Ok(OffsetRange { start, end })
@@ -223,11 +246,7 @@ impl Log for Cut {
 
 #[tokio::test]
 async fn an_overtaken_replica_forgets_everything_and_begins_anew() {
-    let log = MemoryLog::new(1, Arc::new(ManualClock::at(NOW)));
-    let log = Arc::new(Cut {
-        log,
-        start: AtomicU64::new(0),
-    });
+    let log = Arc::new(Cut::new(0, 0));
     let put = |clients: [&str; 2]| {
         let records = clients
             .map(|client| changelog(&row(client, "10000")))
@@ -247,12 +266,35 @@ async fn an_overtaken_replica_forgets_everything_and_begins_anew() {
     }
     assert_eq!(total(&replica, "10000"), 2);
     log.start.store(3, Ordering::SeqCst);
+    // Neither does it forget what it has to read anew when nobody answers in between.
+    log.unanswered.store(1, Ordering::SeqCst);
     put(["c-3", "c-4"]).await.unwrap();
     while replica.get(b"c-4").unwrap().is_none() || !replica.is_ready() {
         changed.changed().await.unwrap();
     }
     assert_eq!(total(&replica, "10000"), 1);
     assert_eq!(counts(&replica), [1, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_log_that_does_not_answer_at_the_start_is_asked_again() {
+    let log = Arc::new(Cut::new(0, 1));
+    let records = vec![changelog(&row("c-1", "10000"))];
+    log.append(Append {
+        records,
+        positions: Vec::new(),
+    })
+    .await
+    .unwrap();
+    let (replica, follower) = Replica::new(log);
+    let mut changed = replica.changed();
+    let (_stop, stopping) = watch::channel(false);
+    let following = tokio::spawn(follower.run(stopping));
+    while !replica.is_ready() {
+        assert!(!following.is_finished());
+        changed.changed().await.unwrap();
+    }
+    assert_eq!(total(&replica, "10000"), 1);
 }
 
 #[tokio::test]
