@@ -1,7 +1,7 @@
 //! The brokers: questions that are asked on the spot, and what librdkafka says on its own.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

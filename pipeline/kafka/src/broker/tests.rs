@@ -2,15 +2,13 @@
 //! says them when it is told to; it is good for that, not for transactions (anchors, trap 44).
 
 use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
 
 use super::*;
 use crate::settings::OPEN;
 
 /// A broker with all topics of one partition each, and who asks it.
-fn cluster() -> (
-    MockCluster<'static, rdkafka::producer::DefaultProducerContext>,
-    Broker,
-) {
+pub(crate) fn cluster() -> (MockCluster<'static, DefaultProducerContext>, Broker) {
     let cluster = MockCluster::new(1).unwrap();
     let settings = Settings {
         bootstrap: cluster.bootstrap_servers(),
