@@ -1,4 +1,4 @@
-//! kill -9 of a processor at each step of its turn (anchors/stream-engine.md, sections 2.2 and 2.4):
+//! kill -9 of a processor at each step of its turn (anchors/stream-engine.md, 2.2 and 2.4):
 //! is each input folded exactly once, whatever was on its way? The steps are seen on the wire, by a
 //! gate before the broker, so that the binary is the one that users run.
 

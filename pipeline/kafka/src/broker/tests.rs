@@ -1,5 +1,6 @@
-//! Questions to brokers that say strange things for a while. librdkafka's own imitation of a cluster
-//! says them when it is told to; it is good for that, not for transactions (anchors, trap 44).
+//! Questions to brokers that say strange things for a while. librdkafka's own imitation of a
+//! cluster says them when it is told to; it is good for that, not for transactions (anchors, trap
+//! 44).
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;

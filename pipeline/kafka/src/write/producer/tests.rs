@@ -68,8 +68,8 @@ fn fate(producer: &mut Transactional) -> Fate {
     }
 }
 
-/// What becomes of a transaction whose first requests of a kind are refused with `codes`, and of the
-/// next one, by the same producer as far as it goes on.
+/// What becomes of a transaction whose first requests of a kind are refused with `codes`, and of
+/// the next one, by the same producer as far as it goes on.
 fn fates(
     cluster: &MockCluster<'_, DefaultProducerContext>,
     broker: &Arc<Broker>,
