@@ -26,10 +26,9 @@ enum Left {
 }
 
 /// Where the processor dies, and what it leaves behind.
-const STEPS: [(Request, Moment, Left); 9] = [
+const STEPS: [(Request, Moment, Left); 8] = [
     // Folded, nothing said yet. What was committed before is in the tables, and they are lost.
     (AddPartitionsToTxn, Said, Left::Unknown),
-    (AddPartitionsToTxn, Answered, Left::Open),
     (Produce, Said, Left::Open),
     (Produce, Answered, Left::Open),
     (AddOffsetsToTxn, Answered, Left::Open),
