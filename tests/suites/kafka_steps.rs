@@ -2,6 +2,11 @@
 //! is each input folded exactly once, whatever was on its way? The steps are seen on the wire, by a
 //! gate before the broker, so that the binary is the one that users run.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of it is a test; clippy knows `#[test]` functions only"
+)]
+
 use rollcall_tests::gate::Moment::{Answered, Said};
 use rollcall_tests::gate::{Gate, Moment};
 use rollcall_tests::kafka::Request::{
