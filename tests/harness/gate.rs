@@ -34,7 +34,29 @@ enum Mode {
 }
 
 /// Whether what a client says is what somebody waits for.
-pub type IsMeant = fn(&[u8]) -> bool;
+type IsMeant = Box<dyn Fn(&[u8]) -> bool + Send>;
+
+/// Where the way of a request and of its answer is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The client has said it; the server has not heard of it.
+    Said,
+    /// The server has done it and said so; the client has not heard.
+    Answered,
+}
+
+/// One connection that stands still from a request on, for good or until the gate opens.
+#[derive(Default)]
+struct Stop {
+    /// Which request it begins with.
+    awaited: Option<(IsMeant, Moment)>,
+    /// The connection and the number of the answer that it begins with.
+    answer: Option<(u64, u64)>,
+    /// The connection that stands still.
+    reached: Option<u64>,
+    /// Connections on which nothing comes any more.
+    lost: BTreeSet<u64>,
+}
 
 /// A gate; what it has let through is cut off when it is dropped.
 pub struct Gate {
@@ -45,6 +67,8 @@ pub struct Gate {
 
 struct State {
     server: SocketAddr,
+    /// Whether a message is behind its length, as in Kafka's protocol, and answers come in order.
+    is_framed: bool,
     mode: Mutex<Mode>,
     changed: Condvar,
     /// Both ends of every connection.
@@ -57,15 +81,29 @@ struct State {
     trapped: Mutex<Option<u64>>,
     /// Connections whose clients have hung up.
     left: Mutex<BTreeSet<u64>>,
+    stop: Mutex<Stop>,
+    /// Told whenever what stood still need not any more.
+    moved: Condvar,
 }
 
 impl Gate {
     /// An open one, on a free port, in front of `server`, which need not listen yet.
     pub fn before(server: SocketAddr) -> anyhow::Result<Self> {
+        Self::new(server, false)
+    }
+
+    /// One before a server to which messages are sent behind their length (four bytes) and which
+    /// answers each in turn, as Kafka does: what is held back is whole messages.
+    pub fn framed(server: SocketAddr) -> anyhow::Result<Self> {
+        Self::new(server, true)
+    }
+
+    fn new(server: SocketAddr, is_framed: bool) -> anyhow::Result<Self> {
         let address = crate::ports::free()?;
         let listener = TcpListener::bind(address)?;
         let state = Arc::new(State {
             server,
+            is_framed,
             mode: Mutex::new(Mode::Open),
             changed: Condvar::new(),
             streams: Mutex::default(),
@@ -74,6 +112,8 @@ impl Gate {
             trap: Mutex::default(),
             trapped: Mutex::default(),
             left: Mutex::default(),
+            stop: Mutex::default(),
+            moved: Condvar::new(),
         });
         let shared = Arc::clone(&state);
         thread::spawn(move || {
@@ -91,6 +131,33 @@ impl Gate {
     /// Lets everything through again; what was held back is delivered first.
     pub fn open(&self) {
         self.set(Mode::Open);
+        self.release(false);
+    }
+
+    /// Lets a connection stand still from the next request on that `is_meant` knows: from the
+    /// request itself, or from its answer. Asks for [`Gate::framed`].
+    pub fn stop_at(&self, is_meant: impl Fn(&[u8]) -> bool + Send + 'static, moment: Moment) {
+        lock(&self.state.stop).awaited = Some((Box::new(is_meant), moment));
+    }
+
+    /// Whether it stands still.
+    pub fn has_stopped(&self) -> bool {
+        lock(&self.state.stop).reached.is_some()
+    }
+
+    /// What stands still never arrives, as when its sender's machine was lost with it.
+    pub fn lose(&self) {
+        self.release(true);
+    }
+
+    fn release(&self, is_lost: bool) {
+        let mut stop = lock(&self.state.stop);
+        let reached = stop.reached.take();
+        if is_lost {
+            stop.lost.extend(reached);
+        }
+        drop(stop);
+        self.state.moved.notify_all();
     }
 
     /// Holds back what clients say from now on; what the server says still passes.
@@ -99,8 +166,8 @@ impl Gate {
     }
 
     /// Holds back everything from the first thing on that a client says and `is_meant` knows.
-    pub fn hold_at(&self, is_meant: IsMeant) {
-        *lock(&self.state.trap) = Some(is_meant);
+    pub fn hold_at(&self, is_meant: impl Fn(&[u8]) -> bool + Send + 'static) {
+        *lock(&self.state.trap) = Some(Box::new(is_meant));
     }
 
     /// Whether the client whose word a hold began with ([`Gate::hold_at`]) has hung up since.
@@ -162,6 +229,7 @@ impl Mode {
 impl Drop for Gate {
     fn drop(&mut self) {
         self.set(Mode::Gone);
+        self.lose();
         self.state.cut();
         // Wakes the thread that accepts, which finds the mode.
         let _ = TcpStream::connect(self.address);
@@ -194,9 +262,8 @@ impl State {
         thread::scope(|scope| {
             // Read at once, so that it is not lost when the client resets its connection.
             scope.spawn(move || {
-                let mut part = vec![0; 64 << 10];
-                while let Ok(length @ 1..) = from_client.read(&mut part) {
-                    if sender.send(part[..length].to_vec()).is_err() {
+                while let Ok(part) = self.part(&mut from_client) {
+                    if sender.send(part).is_err() {
                         return;
                     }
                 }
@@ -204,12 +271,17 @@ impl State {
             });
             let to_server = &server;
             scope.spawn(move || self.deliver(number, held, to_server));
-            let mut part = vec![0; 64 << 10];
             let mut to_client = Ok(());
-            while let Ok(length @ 1..) = from_server.read(&mut part) {
+            let mut answers = 0;
+            while let Ok(part) = self.part(&mut from_server) {
+                answers += 1;
+                if !self.may_pass_answer(number, answers) {
+                    let _ = server.shutdown(Shutdown::Both);
+                    break;
+                }
                 // A server may go on talking to a client that has gone, or it would not listen.
                 if to_client.is_ok() {
-                    to_client = (&client).write_all(&part[..length]);
+                    to_client = (&client).write_all(&part);
                 }
             }
             let _ = client.shutdown(Shutdown::Both);
@@ -221,7 +293,13 @@ impl State {
     /// an end that was held back is not handed on, or the server might drop what came before it.
     fn deliver(&self, number: u64, held: Receiver<Vec<u8>>, mut server: &TcpStream) {
         let mut is_late = false;
+        let mut messages = 0;
         for part in held {
+            messages += 1;
+            if !self.may_pass(number, messages, &part) {
+                let _ = server.shutdown(Shutdown::Both);
+                return;
+            }
             let mut mode = lock(&self.mode);
             if lock(&self.trap)
                 .take_if(|is_meant| is_meant(&part))
@@ -248,6 +326,56 @@ impl State {
         if !is_late {
             let _ = server.shutdown(Shutdown::Write);
         }
+    }
+
+    /// What is said next: one message, or whatever has come. Errors: at the end.
+    fn part(&self, from: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+        if self.is_framed {
+            let mut part = vec![0; 4];
+            from.read_exact(&mut part)?;
+            let length = u32::from_be_bytes([part[0], part[1], part[2], part[3]]);
+            part.resize(4 + length as usize, 0);
+            from.read_exact(&mut part[4..])?;
+            return Ok(part);
+        }
+        let mut part = vec![0; 64 << 10];
+        let length = from.read(&mut part)?;
+        part.truncate(length);
+        match length {
+            0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(part),
+        }
+    }
+
+    /// Whether a client's message of that number may pass; waits while it stands still.
+    fn may_pass(&self, number: u64, message: u64, part: &[u8]) -> bool {
+        let mut stop = lock(&self.stop);
+        let awaited = stop.awaited.take_if(|(is_meant, _)| is_meant(part));
+        match awaited {
+            Some((_, Moment::Said)) => stop.reached = Some(number),
+            Some((_, Moment::Answered)) => stop.answer = Some((number, message)),
+            None => {}
+        }
+        self.wait(number, stop)
+    }
+
+    /// The same for an answer.
+    fn may_pass_answer(&self, number: u64, answer: u64) -> bool {
+        let mut stop = lock(&self.stop);
+        let meant = (number, answer);
+        if stop.answer.take_if(|answer| *answer == meant).is_some() {
+            stop.reached = Some(number);
+            return self.wait(number, stop);
+        }
+        !stop.lost.contains(&number)
+    }
+
+    fn wait(&self, number: u64, mut stop: MutexGuard<'_, Stop>) -> bool {
+        while stop.reached == Some(number) {
+            let moved = self.moved.wait(stop);
+            stop = moved.unwrap_or_else(PoisonError::into_inner);
+        }
+        !stop.lost.contains(&number)
     }
 
     fn cut(&self) {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rollcall_tests::gate::Gate;
+use rollcall_tests::gate::{Gate, Moment};
 use rollcall_tests::kafka::Kafka;
 use rollcall_tests::process::is_running;
 use rollcall_tests::registry::Registry;
@@ -107,6 +107,49 @@ fn the_secured_listener_lets_in_whoever_knows_the_password() {
         format!("{said:#}").contains("invalid credentials"),
         "{said:#}"
     );
+}
+
+#[test]
+fn a_gate_stops_a_request_or_its_answer_and_may_lose_it() {
+    let address = ports::free().unwrap();
+    let listener = TcpListener::bind(address).unwrap();
+    let gate = Gate::framed(address).unwrap();
+    let message = |word: u8| [0, 0, 0, 1, word];
+    let mut heard = [0; 5];
+    for (moment, is_lost) in [
+        (Moment::Said, false),
+        (Moment::Said, true),
+        (Moment::Answered, false),
+        (Moment::Answered, true),
+    ] {
+        let mut client = TcpStream::connect(gate.address).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        // One message in two parts is one message.
+        client.write_all(&message(1)[..3]).unwrap();
+        client.write_all(&message(1)[3..]).unwrap();
+        server.read_exact(&mut heard).unwrap();
+        gate.stop_at(|said| said.ends_with(&[2]), moment);
+        client.write_all(&message(2)).unwrap();
+        server.write_all(&message(11)).unwrap();
+        if moment == Moment::Answered {
+            server.read_exact(&mut heard).unwrap();
+            assert_eq!(heard, message(2));
+            server.write_all(&message(12)).unwrap();
+        }
+        // What was asked before is answered.
+        client.read_exact(&mut heard).unwrap();
+        assert_eq!(heard, message(11));
+        eventually("the stop", || Ok(gate.has_stopped().then_some(()))).unwrap();
+        match is_lost {
+            true => gate.lose(),
+            false => gate.open(),
+        }
+        let next = match moment {
+            Moment::Said => server.read_exact(&mut heard),
+            Moment::Answered => client.read_exact(&mut heard),
+        };
+        assert_eq!(next.is_err(), is_lost, "{moment:?}");
+    }
 }
 
 #[test]

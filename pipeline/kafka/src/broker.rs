@@ -1,5 +1,8 @@
 //! The brokers: questions that are asked on the spot, and what librdkafka says on its own.
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +19,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
+use crate::fetch::native::add_brokers;
 use crate::member::Members;
 use crate::names::Names;
 use crate::pulse::Pulse;
@@ -23,6 +27,12 @@ use crate::settings::{ASK, Settings};
 
 /// Events that are served with one question.
 const EVENTS_MAX: u32 = 16;
+
+/// How long a partition may be without a leader before whoever asks is told.
+const LED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Pause before it is asked for again.
+const LED_POLL: Duration = Duration::from_millis(20);
 
 /// What librdkafka tells a client goes to our own log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -168,7 +178,7 @@ impl Broker {
     ) -> Result<OffsetRange, Error> {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
         let name = self.names.topic(topic);
-        let asked = patiently(|| consumer.fetch_watermarks(name, number, ASK));
+        let asked = patiently(|| self.ask_ends(consumer, name, number));
         refusal(consumer);
         let (start, end) = asked.map_err(|source| self.unanswered("ask the ends of", source))?;
         let offset = |offset: i64| u64::try_from(offset).unwrap_or_default();
@@ -176,6 +186,30 @@ impl Broker {
             start: offset(start),
             end: offset(end),
         })
+    }
+
+    /// Asks until somebody leads the partition. A broker that has just come back may have said that
+    /// nobody does, and librdkafka believes that for a quarter of an hour without asking again; one
+    /// that has just been told to lead it may not know yet.
+    fn ask_ends(
+        &self,
+        consumer: &BaseConsumer<Context>,
+        topic: &str,
+        partition: i32,
+    ) -> Result<(i64, i64), KafkaError> {
+        let deadline = Instant::now() + LED_WITHIN;
+        loop {
+            match consumer.fetch_watermarks(topic, partition, ASK) {
+                Err(source) if is_unled(&source) && Instant::now() < deadline => {
+                    debug!(%source, topic, partition, "Asking anew who leads a partition.");
+                    if consumer.fetch_metadata(Some(topic), ASK).is_err() {
+                        add_brokers(consumer.client(), &self.settings.bootstrap);
+                    }
+                    std::thread::sleep(LED_POLL);
+                }
+                asked => return asked,
+            }
+        }
     }
 
     /// What `group` committed. Waits for a transaction that holds a position and is still open.
@@ -233,6 +267,20 @@ impl Broker {
         let metadata = metadata.ok_or_else(|| self.failed("commit to", "no group metadata"))?;
         Ok(Some(metadata))
     }
+}
+
+/// Whether nobody leads a partition, as far as librdkafka remembers or a broker knows.
+fn is_unled(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition
+        )
+    )
 }
 
 /// Serves what `consumer` has to say, which only a poll does; gives the word of a broker that does

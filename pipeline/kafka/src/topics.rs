@@ -6,6 +6,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier,
@@ -17,13 +18,16 @@ use rollcall_log::Error;
 use rollcall_model::Topic;
 use rollcall_schemas::topics::{Cleanup, specs};
 
-use crate::broker::{Broker, Context};
+use crate::broker::{Broker, Context, patiently};
 use crate::names::Names;
 use crate::registry;
 use crate::settings::{ASK, OPEN, Settings, SettingsError};
 
 /// Largest record of a topic (DESIGN.md section 2, rule 9), and what its framing takes.
 const MESSAGE_BYTES_MAX: &str = "2162688";
+
+/// Pause between two looks at topics that were made.
+const SHOWN_POLL: Duration = Duration::from_millis(20);
 
 /// Why a log on Kafka cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -308,7 +312,26 @@ async fn create(
             }
         }
     }
-    Ok(())
+    patiently(|| wait_for(broker, topics))
+}
+
+/// Waits until the brokers show `topics`: the controller says that it has made them a moment
+/// before, and whoever opened the log in that moment would be told that they are missing.
+fn wait_for(broker: &Broker, topics: &[Topic]) -> Result<(), OpenError> {
+    let deadline = Instant::now() + OPEN;
+    loop {
+        let there = broker.partitions(OPEN)?;
+        let missing = topics.iter().find(|topic| there.get(topic) == Some(&0));
+        let Some(missing) = missing else {
+            return Ok(());
+        };
+        if Instant::now() >= deadline {
+            let name = broker.names.topic(*missing);
+            let why = format!("{name} was made, and the brokers do not show it");
+            return Err(broker.failed("create a topic in", why).into());
+        }
+        std::thread::sleep(SHOWN_POLL);
+    }
 }
 
 async fn set(

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use rollcall_api::{Check, Comparisons, Follower, Health, Kept, Ops, Replica, Requests};
@@ -15,6 +16,7 @@ use rollcall_runtime::self_check::SelfCheck;
 use rollcall_tenant::{Resolver, Source};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use tracing::info;
 
 use crate::banner::Addresses;
 use crate::checkpoints;
@@ -25,6 +27,9 @@ use crate::processors::Processors;
 use crate::role::{Ended, Role};
 use crate::self_check;
 use crate::stores::{self, Folders, NodeLog};
+
+/// How often a start says what it waits for.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// A running node.
 pub(crate) struct System {
@@ -70,7 +75,7 @@ impl System {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = NodeLog::open(config, &folders, clock.clone())?;
         let store = Arc::new(stores::open_tables(config, &folders, log.partitions())?);
-        let (ended_tx, ended) = mpsc::channel(64);
+        let (ended_tx, mut ended) = mpsc::channel(64);
         let wiring = Wiring {
             log: log.log(),
             clock,
@@ -93,7 +98,7 @@ impl System {
         };
         let resolver = tenants.map(|tenants| wiring.resolve(tenants));
         if let Some(replica) = &replica {
-            caught_up(replica).await?;
+            caught_up_or_failed(replica, &mut ended).await?;
         }
         let (edge, sender) = wiring.reach(config, &folders, plan).await?;
         // Last, so that a start waits for nothing of it.
@@ -127,17 +132,7 @@ impl System {
 
     /// Waits for a role that ends although nobody asked it to.
     pub(crate) async fn failed(&mut self) -> anyhow::Error {
-        match self.ended.recv().await {
-            Some(Ended {
-                name,
-                result: Err(error),
-            }) => error.context(format!("{name} stopped")),
-            Some(Ended {
-                name,
-                result: Ok(()),
-            }) => anyhow::anyhow!("{name} ended unasked"),
-            None => anyhow::anyhow!("every role is gone"),
-        }
+        unasked(&mut self.ended).await
     }
 
     /// Drains: first self-check and checkpoints, which nobody waits for and which hold the store
@@ -354,6 +349,41 @@ async fn bind(config: &Config, plan: &Plan) -> anyhow::Result<(Option<TcpListene
         drop(rollcall_api::bind(config.mqtt.listen, "--mqtt, [mqtt] listen").await?);
     }
     Ok((http, ops))
+}
+
+/// Waits for a role that ends although nobody asked it to.
+async fn unasked(ended: &mut mpsc::Receiver<Ended>) -> anyhow::Error {
+    match ended.recv().await {
+        Some(Ended {
+            name,
+            result: Err(error),
+        }) => error.context(format!("{name} stopped")),
+        Some(Ended {
+            name,
+            result: Ok(()),
+        }) => anyhow::anyhow!("{name} ended unasked"),
+        None => anyhow::anyhow!("every role is gone"),
+    }
+}
+
+/// As [`caught_up`], and says now and then that it waits. Errors: when a role ends meanwhile, of
+/// which nobody else would hear.
+async fn caught_up_or_failed(
+    replica: &Replica,
+    ended: &mut mpsc::Receiver<Ended>,
+) -> anyhow::Result<()> {
+    let caught_up = caught_up(replica);
+    tokio::pin!(caught_up);
+    loop {
+        tokio::select! {
+            done = &mut caught_up => return done,
+            error = unasked(ended) => return Err(error),
+            () = tokio::time::sleep(TELL_EVERY) => info!(
+                lag = replica.lag(),
+                "Waiting for the replica to read the changelogs."
+            ),
+        }
+    }
 }
 
 /// Waits until the replica is past what was in the changelogs when it began.

@@ -114,7 +114,7 @@ impl Builder {
         let mut gate = None;
         if self.is_gated {
             let mut listener = Listener::new("GATED", "PLAINTEXT", ports::free()?);
-            let made = Gate::before(listener.address)?;
+            let made = Gate::framed(listener.address)?;
             listener.advertised = made.address;
             listeners.push(listener);
             gate = Some(made);

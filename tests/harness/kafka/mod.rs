@@ -6,8 +6,10 @@
 
 mod builder;
 mod probe;
+mod request;
 
 pub use builder::{Builder, Secured};
+pub use request::Request;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

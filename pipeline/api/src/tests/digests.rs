@@ -69,6 +69,7 @@ fn schedule(number: u64, connections: u32, digest: Digest) -> NewRecord {
         ],
         derived_digest: 0,
         refused_for_schema: 0,
+        refused_inputs: Vec::new(),
     };
     NewRecord {
         key: None,

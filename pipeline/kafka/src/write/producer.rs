@@ -1,5 +1,8 @@
 //! One transactional producer: a batch of appends in, one transaction out.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -179,10 +182,24 @@ impl Transactional {
                 std::thread::sleep(REPORTS);
             }
         }
-        if let Some(error) = self.reports().offsets.lock().1.clone() {
-            return Err(error);
+        let failed = self.reports().offsets.lock().1.clone();
+        match failed {
+            Some(error) => Err(self.cause(error)),
+            None => self.send_positions(jobs),
         }
-        self.send_positions(jobs)
+    }
+
+    /// Why records were not sent. Of a transaction that cannot go on librdkafka reports no more
+    /// than that each record was purged; it tells the reason to whoever asks for another one.
+    fn cause(&self, reported: KafkaError) -> KafkaError {
+        let is_purged = matches!(
+            reported.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
+        );
+        match is_purged.then(|| self.producer.begin_transaction()) {
+            Some(Err(error)) if requires_abort(&error) || is_fatal(&error) => error,
+            _ => reported,
+        }
     }
 
     fn send(&self, record: &NewRecord, partition: u32, number: usize) -> Result<(), KafkaError> {

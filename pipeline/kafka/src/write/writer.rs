@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rollcall_log::{Error, NewRecord};
 use tracing::{info, warn};
 
@@ -149,6 +149,11 @@ impl Server {
                 Failure::Again(error) => {
                     warn!(%error, slot = self.slot, "A transaction was aborted; once more.");
                     metrics::ended(Outcome::Retried);
+                    if is_stuck(&error) {
+                        // librdkafka may have lost sight of a partition's leader: when a broker
+                        // came back and named none, it asks nobody for minutes. Another one does.
+                        self.producer = None;
+                    }
                     std::thread::sleep(pause);
                     pause = (2 * pause).min(AGAIN_AFTER_MAX);
                 }
@@ -233,6 +238,14 @@ impl Server {
         };
         Ok(self.producer.insert(producer))
     }
+}
+
+/// Whether a record waited in vain for a broker to take it.
+fn is_stuck(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::MessageTimedOut)
+    )
 }
 
 /// What `error` says, and its sources.

@@ -178,7 +178,10 @@ async fn serve(log: Arc<dyn Log>, served: &mut JoinSet<()>) -> anyhow::Result<St
             );
         }
     });
-    crate::system::caught_up(&replica).await?;
+    tokio::select! {
+        caught_up = crate::system::caught_up(&replica) => caught_up?,
+        Some(_) = served.join_next() => anyhow::bail!("the changelogs cannot be read"),
+    }
     let listener = rollcall_api::bind(([127, 0, 0, 1], 0).into(), "a free port").await?;
     let address = listener.local_addr().context("no local address")?;
     let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;
