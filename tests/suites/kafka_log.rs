@@ -411,7 +411,11 @@ fn topics_are_made_once_and_keep_what_others_set() {
         &connections,
         "segment.ms=123456,cleanup.policy=delete",
     );
-    let changed = block_on(topics::diff(&settings, default_wanted())).unwrap();
+    let changed = eventually("what they set", || {
+        let changed = block_on(topics::diff(&settings, default_wanted()))?;
+        Ok((!changed.is_empty()).then_some(changed))
+    });
+    let changed = changed.unwrap();
     let expected = Difference::Setting {
         name: connections.clone(),
         property: "cleanup.policy",
@@ -421,9 +425,12 @@ fn topics_are_made_once_and_keep_what_others_set() {
     assert_eq!(changed, std::slice::from_ref(&expected));
     let mended = block_on(topics::apply(&settings, default_wanted())).unwrap();
     assert_eq!(mended, [expected]);
-    let said = cli::describe(kafka, &connections);
-    assert!(said.contains("segment.ms=123456"), "{said}");
-    assert!(said.contains("cleanup.policy=compact"), "{said}");
+    eventually("ours to be mended", || {
+        let said = cli::describe(kafka, &connections);
+        anyhow::ensure!(said.contains("segment.ms=123456"), "{said}");
+        Ok(said.contains("cleanup.policy=compact").then_some(()))
+    })
+    .unwrap();
     // The number of partitions is told, and left alone.
     let more = topics::Wanted {
         partitions: 4,

@@ -219,10 +219,7 @@ impl Settings {
             .set("queue.buffering.max.messages", "1000000")
             .set("queue.buffering.max.kbytes", "262144")
             .set("retry.backoff.ms", "20")
-            .set("message.timeout.ms", "60000")
-            // A leader that was lost sight of is asked for anew before what waits for it is given
-            // up; librdkafka's own value is five minutes.
-            .set("topic.metadata.refresh.interval.ms", "5000");
+            .set("message.timeout.ms", "60000");
         self.given(config)
     }
 
