@@ -242,7 +242,10 @@ impl State {
         let mode = lock(&self.mode).clone();
         let served = match mode {
             Mode::Open | Mode::Held | Mode::HeldBefore(_) | Mode::HeldFrom(_) => self.pass(client),
-            Mode::Answering(status, body) => answer(client, status, &body),
+            Mode::Answering(status, body) => {
+                self.connections.fetch_add(1, Ordering::SeqCst);
+                answer(client, status, &body)
+            }
             Mode::Refusing | Mode::Gone => Ok(()),
         };
         // Either side has gone, as it may at any time; a test looks at what it gets, not at this.

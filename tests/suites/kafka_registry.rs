@@ -298,7 +298,7 @@ fn producers_with_schemas_of_their_own_are_read_or_dead_lettered() {
     assert!(confluent::split(&tenant).is_some());
     let ingress = rollcall_model::Ingress {
         mqtt_topic: payload::status_topic("before"),
-        payload: payload::handshake("m-4").into_bytes().into(),
+        payload: payload::handshake("m-4").into_bytes(),
         dialect: rollcall_model::ingress::Dialect::Draft,
         received_at: Millis(1),
         kind: Default::default(),

@@ -132,9 +132,11 @@ fn two_processes_share_the_roles() {
     let edge = site.run("edge", &["bridge", "api"]).unwrap();
     let core = site.run("core", &["process", "resolve", "send"]).unwrap();
     online(&edge, "device", "id-1");
-    // Each follows the changelog: both know.
-    is_known(&core, "device");
     is_known(&edge, "device");
+    // Only who answers for rows keeps them; the other says who that is.
+    let reply = core.ops("/ops/connections/device").unwrap();
+    assert_eq!(reply.status, 501, "{}", reply.body);
+    assert!(reply.body.contains("no API role"), "{}", reply.body);
     deliver(&edge, &mosquitto, "device");
     assert_eq!(edge.api_status("device").unwrap()["account"], "111000");
     let metrics = core.ops("/metrics").unwrap().body;

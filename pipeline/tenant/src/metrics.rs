@@ -21,8 +21,8 @@ pub const SKIPPED: &str = "rollcall_tenant_skipped_records_total";
 /// Times the tenant file was read again. Label `outcome`: loaded, broken, removed.
 pub const FILE_RELOADS: &str = "rollcall_tenant_file_reloads_total";
 
-/// What became of look-ups at the gateway. Label `step`: cached, refused, timed_out, unreachable, or
-/// the status of the answer.
+/// What became of look-ups at the gateway. Label `step`: cached, refused, timed_out, unreachable,
+/// or the status of the answer.
 pub const GATEWAY: &str = "rollcall_tenant_gateway_total";
 /// How long a request to the gateway took, in seconds.
 pub const GATEWAY_DURATION: &str = "rollcall_tenant_gateway_duration_seconds";

@@ -23,8 +23,8 @@ mod tests;
 /// What a collapsed row or an index entry costs beside its bytes, about.
 const ENTRY_BYTES: usize = 128;
 
-/// Read ahead of the scan that makes the indexes, in bytes.
-const READAHEAD_BYTES: usize = 2 * 1024 * 1024;
+/// Read ahead of the scan that makes the indexes, in bytes of each file that lies over the others.
+const READAHEAD_BYTES: usize = 128 * 1024;
 
 /// Rows by key, `None` = gone.
 type Rows = HashMap<Bytes, Option<Bytes>>;

@@ -162,8 +162,8 @@ pub trait Tables: Send {
     ///
     /// # Errors
     /// [`Error::Conflict`] when a change's `old` is not what is there, or a row is changed twice.
-    /// Always checked in memory; on disk only where somebody asks for it (`checked`), since it costs
-    /// a read per row.
+    /// Always checked in memory; on disk only where somebody asks for it (`checked`), since it
+    /// costs a read per row.
     fn apply(&mut self, changes: &[Change], meta: &Meta) -> Result<(), Error>;
 
     /// Empties the tables, and begins to load them as a whole; `None` where that is no better than

@@ -1,9 +1,9 @@
 //! Changes frames at the edge of the log: registry ids outside, fingerprints inside.
 //!
-//! Who writes asks nobody: the ids of today's schemas were looked up when the log was opened. Who
-//! reads asks once for each id; what is found counts for ever, for a registry never gives an id
-//! twice. What is not known there stays as it is, and becomes a dead letter. A registry that does
-//! not answer makes the reader wait: down is not gone.
+//! The ids of today's schemas were looked up when the log was opened, so nobody is asked for what
+//! is ours. Who reads other ids asks once for each; what is found counts for ever, for a registry
+//! never gives an id twice. What is not known there stays as it is, and becomes a dead letter. A
+//! registry that does not answer makes the reader wait: down is not gone.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -63,10 +63,16 @@ pub(crate) struct Frames {
 
 impl Frames {
     pub(crate) fn new(client: Client, ids: HashMap<(Topic, u64), u32>) -> Self {
+        // What is ours is read however the registry fares.
+        let own = ids.iter().map(|((topic, fingerprint), id)| {
+            let fingerprint = *fingerprint;
+            let known = Known::Written(Written::Ours { fingerprint });
+            ((*topic, *id), Arc::new(known))
+        });
         Self {
             client,
+            known: RwLock::new(own.collect()),
             ids,
-            known: RwLock::default(),
             unanswered: Mutex::default(),
             waited_at: Mutex::default(),
         }

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use rollcall_tenant::Source;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use super::Outcome;
 use crate::config::Config;
@@ -17,6 +19,12 @@ use crate::system::System;
 /// Folds of different partitions, requests and publishes get threads of their own, so that a long
 /// batch holds up nobody.
 const WORKER_THREADS_MIN: usize = 8;
+
+/// How long a stop may take: with brokers that do not answer it takes about half of that.
+const STOP_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long threads that were left behind are waited for.
+const LEFT_BEHIND: Duration = Duration::from_secs(5);
 
 /// A node to be run.
 pub(super) struct Node<'a> {
@@ -38,12 +46,14 @@ impl Node<'_> {
             .enable_all()
             .build()
             .context("cannot start threads")?;
-        runtime.block_on(self.serve(banner))
+        let outcome = runtime.block_on(self.serve(banner));
+        // A thread that waits for brokers must not hold up the end.
+        runtime.shutdown_timeout(LEFT_BEHIND);
+        outcome
     }
 
     async fn serve(self, banner: impl FnOnce(&System) -> String) -> Outcome {
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+        let mut asked = asked_to_stop()?;
         let Self {
             config,
             data_dir,
@@ -51,20 +61,29 @@ impl Node<'_> {
             tenants,
             fleet,
         } = self;
-        let mut system = System::start(config, data_dir, &plan, tenants).await?;
+        let mut system = tokio::select! {
+            started = System::start(config, data_dir, &plan, tenants) => started?,
+            _ = asked.changed() => {
+                // Nobody has been let in yet.
+                print::error("rollcall was told to stop before it was up.");
+                return Ok(());
+            }
+        };
         print::out(&banner(&system))?;
         // Only a node with a broker of its own is asked for a fleet.
         let wanted = fleet.zip(system.addresses.mqtt);
         let mut fleet = wanted.map(|(fleet, mqtt)| fleet.start(mqtt)).transpose()?;
         let failure = loop {
             tokio::select! {
-                _ = interrupt.recv() => break None,
-                _ = terminate.recv() => break None,
+                _ = asked.changed() => break None,
                 error = system.failed() => break Some(error),
                 () = fleet::ended(&mut fleet) => fleet = None,
             }
         };
         print::error("rollcall is stopping: devices first, then batches, then the disk.");
+        if failure.is_some() {
+            end_within(STOP_WITHIN);
+        }
         if let Some(fleet) = fleet {
             fleet.stop().await;
         }
@@ -74,4 +93,41 @@ impl Node<'_> {
             None => Ok(stopped?),
         }
     }
+}
+
+/// Shows true once SIGINT or SIGTERM has come, after which the end has its time, whatever the
+/// process is about. A second one ends it on the spot.
+fn asked_to_stop() -> anyhow::Result<watch::Receiver<bool>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let (asked, is_asked) = watch::channel(false);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if asked.send_replace(true) {
+                print::error(
+                    "rollcall: told twice to stop, ending now; nothing acknowledged is lost",
+                );
+                std::process::exit(1);
+            }
+            end_within(STOP_WITHIN);
+        }
+    });
+    Ok(is_asked)
+}
+
+/// Ends the process when it has not ended by itself by then. That is a kill -9 of our own: the log
+/// has what was acknowledged, and the next start brings the tables up to it.
+fn end_within(limit: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(limit);
+        let seconds = limit.as_secs();
+        print::error(&format!(
+            "rollcall: did not stop within {seconds} s, ending it; nothing acknowledged is lost"
+        ));
+        std::process::exit(1);
+    });
 }

@@ -19,7 +19,8 @@ fn said(status: u16, body: &str) -> String {
     }
 }
 
-const ERROR: &str = r#"{"errors": [{"meta": {"response_by": "gateway"}, "status": 401, "detail": "no such cert"}]}"#;
+const ERROR: &str = r#"{"errors": [
+    {"meta": {"response_by": "gateway"}, "status": 401, "detail": "no such cert"}]}"#;
 
 #[test]
 fn only_the_gateways_own_word_takes_a_tenant_away() {
