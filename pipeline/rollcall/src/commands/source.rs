@@ -72,11 +72,7 @@ impl Source {
         path: &[&str],
         query: &[(&str, String)],
     ) -> anyhow::Result<Option<Response>> {
-        let mut url = self.url(path)?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        self.ask(self.http.get(url)).await
+        self.ask(self.http.get(self.url(path, query)?)).await
     }
 
     /// The answer to `POST path` of a JSON document; `None` as for [`Source::get`].
@@ -85,7 +81,7 @@ impl Source {
         path: &[&str],
         body: &Value,
     ) -> anyhow::Result<Option<Response>> {
-        let url = self.url(path)?;
+        let url = self.url(path, &[])?;
         self.ask(self.http.post(url).json(body)).await
     }
 
@@ -95,19 +91,19 @@ impl Source {
         path: &[&str],
         query: &[(&str, String)],
     ) -> anyhow::Result<Option<Response>> {
-        let mut url = self.url(path)?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        self.ask(self.http.post(url)).await
+        self.ask(self.http.post(self.url(path, query)?)).await
     }
 
-    fn url(&self, path: &[&str]) -> anyhow::Result<Url> {
+    fn url(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Url> {
         let mut url = self.base.clone();
         match url.path_segments_mut() {
             Ok(mut segments) => segments.pop_if_empty().extend(path),
             Err(()) => anyhow::bail!("{} is no URL to look things up at", self.base),
         };
+        // An empty query would leave its mark.
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
         Ok(url)
     }
 
