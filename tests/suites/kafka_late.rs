@@ -161,7 +161,9 @@ fn a_commit_whose_answer_is_lost_is_found_out() {
     std::thread::scope(|scope| {
         let second = scope.spawn(|| append(&log, rows(&["second", "second"])));
         wait_for_held(gate, before);
+        // Whichever of the writer's ids it is.
         common::fence(&direct, "one-000");
+        common::fence(&direct, "one-000b");
         gate.open();
         let refused = second.join().unwrap();
         assert!(matches!(refused, Err(Error::Aborted { .. })), "{refused:?}");

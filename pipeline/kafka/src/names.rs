@@ -52,9 +52,35 @@ impl Names {
         format!("{}{id}", self.prefix)
     }
 
-    /// The transactional id of one writer of the process `id`. Sorted as text, slots keep their
-    /// order.
-    pub(crate) fn transaction(&self, id: &str, slot: u32) -> String {
-        format!("{}{id}-{slot:03}", self.prefix)
+    /// The transactional id that one writer of the process `id` has in its turn `turn`. Sorted as
+    /// text, slots keep their order.
+    pub(crate) fn transaction(&self, id: &str, slot: u32, turn: Turn) -> String {
+        let turn = match turn {
+            Turn::One => "",
+            Turn::Other => "b",
+        };
+        format!("{}{id}-{slot:03}{turn}", self.prefix)
+    }
+}
+
+/// Which of its two transactional ids a writer uses.
+///
+/// Right after a commit the coordinator is still telling the partitions of it, and refuses the same
+/// id's next transaction (CONCURRENT_TRANSACTIONS); librdkafka then waits 20 ms. Another id is not
+/// refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    One,
+    Other,
+}
+
+impl Turn {
+    pub(crate) const ALL: [Self; 2] = [Self::One, Self::Other];
+
+    pub(crate) fn next(self) -> Self {
+        match self {
+            Self::One => Self::Other,
+            Self::Other => Self::One,
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
-use crate::names::Names;
+use crate::names::{Names, Turn};
 
 /// Longest transaction: what a dead writer leaves open hides what others wrote behind it for so
 /// long (anchors/stream-engine.md section 2.1).
@@ -223,12 +223,16 @@ impl Settings {
         self.given(config)
     }
 
-    /// A producer of transactions; `slot` tells the writers of this process apart.
-    pub(crate) fn transactional(&self, slot: u32) -> ClientConfig {
+    /// A producer of transactions; `slot` tells the writers of this process apart, `turn` the ids of
+    /// a writer.
+    pub(crate) fn transactional(&self, slot: u32, turn: Turn) -> ClientConfig {
         let mut config = self.producer();
         let timeout = TRANSACTION_MS.to_string();
         config
-            .set("transactional.id", self.names().transaction(&self.id, slot))
+            .set(
+                "transactional.id",
+                self.names().transaction(&self.id, slot, turn),
+            )
             .set("transaction.timeout.ms", &timeout)
             .set("message.timeout.ms", &timeout)
             .set("socket.timeout.ms", (TRANSACTION_MS - 200).to_string())

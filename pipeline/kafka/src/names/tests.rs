@@ -23,15 +23,19 @@ fn prefixes_keep_deployments_apart() {
     assert_ne!(one.group("processor"), two.group("processor"));
     assert_ne!(one.nobody(), two.nobody());
     assert_ne!(one.instance("a"), two.instance("a"));
-    assert_ne!(one.transaction("a", 0), two.transaction("a", 0));
+    assert_ne!(
+        one.transaction("a", 0, Turn::One),
+        two.transaction("a", 0, Turn::One)
+    );
 }
 
 #[test]
 fn slots_keep_their_order_as_text() {
     let names = Names::new("p.");
-    let mut sorted: Vec<String> = (0..200).map(|slot| names.transaction("a", slot)).collect();
+    let ids = |slot| Turn::ALL.map(|turn| names.transaction("a", slot, turn));
+    let mut sorted: Vec<String> = (0..200).flat_map(ids).collect();
     let counted = sorted.clone();
     sorted.sort();
     assert_eq!(sorted, counted);
-    assert_eq!(counted[12], "p.a-012");
+    assert_eq!(counted[24..26], ["p.a-012", "p.a-012b"]);
 }

@@ -93,7 +93,7 @@ fn properties_reach_every_client() {
         settings.member("g"),
         settings.witness(),
         settings.producer(),
-        settings.transactional(0),
+        settings.transactional(0, Turn::One),
     ];
     for config in all {
         assert_eq!(config.get(name), Some("ca.pem"));
@@ -109,9 +109,12 @@ fn a_property_given_wins_over_a_starting_value_but_not_over_a_promise() {
     let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
     settings.properties = BTreeMap::from(given);
     assert_eq!(settings.producer().get("linger.ms"), Some("50"));
-    assert_eq!(settings.transactional(0).get("linger.ms"), Some("50"));
+    assert_eq!(
+        settings.transactional(0, Turn::One).get("linger.ms"),
+        Some("50")
+    );
     assert_eq!(settings.consumer("g").get("fetch.wait.max.ms"), Some("500"));
-    let writer = settings.transactional(7);
+    let writer = settings.transactional(7, Turn::One);
     assert_eq!(writer.get("transactional.id"), Some("fleet-1.a-007"));
     assert_eq!(writer.get("enable.idempotence"), Some("true"));
     assert_eq!(writer.get("acks"), Some("all"));
@@ -119,7 +122,7 @@ fn a_property_given_wins_over_a_starting_value_but_not_over_a_promise() {
 
 #[test]
 fn times_of_a_transaction_fit_each_other() {
-    let writer = settings().transactional(0);
+    let writer = settings().transactional(0, Turn::One);
     let number = |name: &str| -> u64 { writer.get(name).unwrap().parse().unwrap() };
     // librdkafka refuses others (anchors, trap 11).
     assert!(number("message.timeout.ms") <= number("transaction.timeout.ms"));

@@ -19,6 +19,7 @@ use tracing::debug;
 
 use super::{Ending, Job};
 use crate::broker::{Broker, Context};
+use crate::names::Turn;
 use crate::settings::TRANSACTION_MS;
 
 /// How long one call to the coordinator may take before it is made again.
@@ -110,14 +111,15 @@ pub(crate) struct Transactional {
 }
 
 impl Transactional {
-    /// Takes the transactional id of `slot`, waiting for the coordinator until `deadline`.
+    /// Takes the transactional id of `slot` and `turn`, waiting for the coordinator until `deadline`.
     pub(crate) fn open(
         broker: Arc<Broker>,
         slot: u32,
+        turn: Turn,
         ending: Ending,
         deadline: Instant,
     ) -> Result<Self, KafkaError> {
-        let config = broker.settings.transactional(slot);
+        let config = broker.settings.transactional(slot, turn);
         let producer = BaseProducer::from_config_and_context(&config, Reports::default())?;
         loop {
             match producer.init_transactions(CALL) {

@@ -13,6 +13,7 @@ use super::producer::{Failure, Offsets, Transactional, split};
 use super::{Ending, Job, outcome};
 use crate::broker::Broker;
 use crate::metrics::{self, Outcome};
+use crate::names::Turn;
 use crate::settings::OPEN;
 
 /// What one transaction takes at most, beyond its first append.
@@ -30,19 +31,20 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Takes the transactional id of `slot` and starts its thread.
+    /// Takes the transactional ids of `slot` and starts its thread.
     pub(crate) fn start(broker: Arc<Broker>, slot: u32, ending: Ending) -> Result<Self, Error> {
-        let deadline = Instant::now() + OPEN;
-        let producer = Transactional::open(broker.clone(), slot, ending.clone(), deadline)
-            .map_err(|source| broker.failed("take its transactional id in", source))?;
         let (sender, jobs) = channel();
-        let server = Server {
-            producer: Some(producer),
+        let mut server = Server {
+            producers: [None, None],
+            turn: Turn::One,
             broker: broker.clone(),
             slot,
             ending,
             jobs,
         };
+        server
+            .take_ids()
+            .map_err(|source| broker.failed("take its transactional ids in", source))?;
         let thread = std::thread::Builder::new().name(format!("kafka-write-{slot}"));
         let thread = thread
             .spawn(move || server.serve())
@@ -73,8 +75,11 @@ impl Writer {
 }
 
 struct Server {
-    /// `None` after one was lost; the next transaction opens another.
-    producer: Option<Transactional>,
+    /// One for each turn; `None` after one was lost: another is opened before the next transaction,
+    /// whosever turn it is, for what was left open hides all that is written behind it.
+    producers: [Option<Transactional>; 2],
+    /// Whose turn it is, or was in the transaction that is looked into.
+    turn: Turn,
     broker: Arc<Broker>,
     slot: u32,
     ending: Ending,
@@ -133,12 +138,13 @@ impl Server {
     fn commit(&mut self, jobs: &[Job]) -> Result<Offsets, Lost> {
         let mut pause = AGAIN_AFTER;
         loop {
+            self.turn = self.turn.next();
             let producer = self.producer()?;
             let done = producer.commit(jobs);
             if producer.is_suspect {
                 // A request on its way could end the next transaction: a new epoch fences it
                 // (anchors, trap 1).
-                self.producer = None;
+                self.drop_producer();
             }
             let (failure, reported) = match done {
                 Ok(offsets) => return Ok(offsets),
@@ -152,7 +158,7 @@ impl Server {
                     if is_stuck(&error) {
                         // librdkafka may have lost sight of a partition's leader: when a broker
                         // came back and named none, it asks nobody for minutes. Another one does.
-                        self.producer = None;
+                        self.drop_producer();
                     }
                     std::thread::sleep(pause);
                     pause = (2 * pause).min(AGAIN_AFTER_MAX);
@@ -165,12 +171,12 @@ impl Server {
                 }
                 Failure::Dead(error) => {
                     warn!(%error, slot = self.slot, "A transaction was broken off.");
-                    self.producer = None;
+                    self.drop_all();
                     return Err(self.lost(&error));
                 }
                 Failure::Unknown(error) => {
                     warn!(%error, slot = self.slot, "A transaction's end is not known.");
-                    self.producer = None;
+                    self.drop_all();
                     return match self.settle(jobs, &reported) {
                         Ok(Some(true)) => Ok(split(jobs, &reported)),
                         Ok(Some(false)) => Err(self.lost(&error)),
@@ -193,7 +199,7 @@ impl Server {
     /// the brokers take.
     fn settle(&mut self, jobs: &[Job], reported: &[Option<u64>]) -> Result<Option<bool>, String> {
         loop {
-            let found = match self.take_id() {
+            let found = match self.take_ids() {
                 Ok(_) => outcome::is_committed(&self.broker, jobs, reported)
                     .map_err(|error| chain(&error)),
                 Err(error) => Err(chain(&error)),
@@ -217,26 +223,39 @@ impl Server {
         Lost::Aborted { path, why }
     }
 
-    /// The producer, or a new one.
+    /// The producer whose turn it is, once all ids are taken.
     fn producer(&mut self) -> Result<&mut Transactional, Lost> {
         let path = self.path();
-        self.take_id().map_err(|error| {
+        self.take_ids().map_err(|error| {
             let why = chain(&error);
             Lost::Aborted { path, why }
         })
     }
 
-    /// The producer, or a new one: whoever took the id meanwhile is fenced.
-    fn take_id(&mut self) -> Result<&mut Transactional, KafkaError> {
-        let producer = match self.producer.take() {
-            Some(producer) => producer,
-            None => {
-                info!(slot = self.slot, "Taking the transactional id again.");
+    fn drop_producer(&mut self) {
+        self.producers[self.turn as usize] = None;
+    }
+
+    /// Whoever fenced one id has taken, or is about to take, the other one as well: both are taken
+    /// back, or neither process would get two transactions through in a row.
+    fn drop_all(&mut self) {
+        self.producers = [None, None];
+    }
+
+    /// Takes every id that is not taken: whoever took it meanwhile is fenced. Gives the producer
+    /// whose turn it is.
+    fn take_ids(&mut self) -> Result<&mut Transactional, KafkaError> {
+        for turn in Turn::ALL {
+            if self.producers[turn as usize].is_none() {
+                info!(slot = self.slot, ?turn, "Taking a transactional id.");
                 let (broker, ending) = (self.broker.clone(), self.ending.clone());
-                Transactional::open(broker, self.slot, ending, Instant::now() + OPEN)?
+                let deadline = Instant::now() + OPEN;
+                let taken = Transactional::open(broker, self.slot, turn, ending, deadline)?;
+                self.producers[turn as usize] = Some(taken);
             }
-        };
-        Ok(self.producer.insert(producer))
+        }
+        let producer = self.producers[self.turn as usize].as_mut();
+        Ok(producer.expect("all ids were taken"))
     }
 }
 
