@@ -2,7 +2,8 @@
 //! in order, and does the whole life come out the same when it is folded again?
 //!
 //! `KILL_ROUNDS` says how often (8 by default; `tests/kill-9-kafka` runs 200), `KILL_SEED` which
-//! moments, `KILL_RATE` how many messages a second.
+//! moments, `KILL_RATE` how many messages a second, `KILL_ALIVE_MS` how long a processor lives at
+//! most, counted from its banner.
 
 use std::time::Duration;
 
@@ -10,17 +11,15 @@ use rollcall_tests::kafka::Kafka;
 use rollcall_tests::kafka_load::Busy;
 use rollcall_tests::moments::{draw, number};
 
-/// A kill comes after this time at most, counted from the banner: some while partitions are
-/// assigned and restored, most under load.
-const ALIVE_MS_MAX: u64 = 4_000;
-
 #[test]
 fn each_input_is_folded_once_whenever_the_kills_come() {
     let (rounds, seed) = (number("KILL_ROUNDS", 8), number("KILL_SEED", 1));
     let rate = number("KILL_RATE", 400) as usize;
+    // Some while partitions are assigned and restored, most under load.
+    let alive_ms_max = number("KILL_ALIVE_MS", 4_000);
     let busy = Busy::start(Kafka::shared(), "crash", rate).unwrap();
     for round in 0..rounds {
-        let alive = Duration::from_millis(draw(seed, round) % ALIVE_MS_MAX);
+        let alive = Duration::from_millis(draw(seed, round) % alive_ms_max);
         let processor = busy.site.start("core", &["process"]).unwrap();
         // The moment is drawn: nothing is waited for.
         std::thread::sleep(alive);
