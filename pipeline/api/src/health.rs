@@ -22,6 +22,12 @@ pub struct Check {
 pub enum Condition {
     /// Not working yet.
     Starting,
+    /// Reading what it knew: a partition whose tables come back from the changelogs.
+    Restoring {
+        /// Offsets of the changelogs left to go through; those that compaction took go by in no
+        /// time.
+        records_left: u64,
+    },
     /// Working.
     Ready,
     /// Stopped for good: only a restart or a person helps.
@@ -54,6 +60,11 @@ impl Health {
     /// Says that a registered component works.
     pub fn ready(&self, name: &str) {
         self.set(name, Condition::Ready);
+    }
+
+    /// Says how much a registered component has left to restore.
+    pub fn restoring(&self, name: &str, records_left: u64) {
+        self.set(name, Condition::Restoring { records_left });
     }
 
     /// A component is gone and nobody misses it: its check goes with it.

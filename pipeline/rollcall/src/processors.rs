@@ -169,11 +169,13 @@ impl Processors {
             partition,
             policy: self.policy.clone(),
         };
-        let (processor, restored) = Processor::open(setup)?;
+        let name = name(partition);
+        let told_left = |left| self.health.restoring(&name, left);
+        let (processor, restored) = Processor::open_and_tell(setup, &told_left)?;
         if let Some(report) = Report::of_restore(partition, restored, self.clock.now()) {
             self_check::tell(&self.comparisons, report);
         }
-        self.health.ready(&name(partition));
+        self.health.ready(&name);
         Ok(processor)
     }
 }

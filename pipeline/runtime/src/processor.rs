@@ -70,7 +70,16 @@ impl<T: Tables> Processor<T> {
     ///
     /// Errors: the log or the tables cannot be read, or do not belong together ([`Error::Ahead`],
     /// [`Error::Digest`]).
-    pub fn open(mut setup: Setup<T>) -> Result<(Self, Restored), Error> {
+    pub fn open(setup: Setup<T>) -> Result<(Self, Restored), Error> {
+        Self::open_and_tell(setup, &|_| ())
+    }
+
+    /// As [`Self::open`]; `told_left` hears how many offsets of the changelogs are left to go
+    /// through, at first and then from chunk to chunk.
+    pub fn open_and_tell(
+        mut setup: Setup<T>,
+        told_left: &dyn Fn(u64),
+    ) -> Result<(Self, Restored), Error> {
         let partition = setup.partition;
         let policy_bytes = setup.policy.encode();
         let (progress, restored) = restore(
@@ -78,6 +87,7 @@ impl<T: Tables> Processor<T> {
             &mut setup.tables,
             partition,
             &policy_bytes,
+            told_left,
         )?;
         for (topic, from) in Topic::INPUTS.into_iter().zip(progress.inputs) {
             let followed = setup.log.follow(topic, partition, from);

@@ -115,11 +115,12 @@ pub fn restore_tables(
         source,
     })?;
     let policy = stored.map(|meta| meta.policy).unwrap_or_default();
-    Ok(restore(log, tables, partition, &policy)?.1)
+    Ok(restore(log, tables, partition, &policy, &|_| ())?.1)
 }
 
 /// Brings `tables` up to the log and gives the progress to go on from. `policy` is the encoded one
-/// that the partition will run under: most likely the one it ran under before.
+/// that the partition will run under: most likely the one it ran under before. `told_left` hears how
+/// many offsets of the changelogs are left.
 ///
 /// Tables that were flushed long ago may hold rows whose tombstones compaction has taken since: the
 /// tail does not say that they are gone, only the digest does. The tables are a cache, so they are
@@ -129,11 +130,13 @@ pub(crate) fn restore(
     tables: &mut dyn Tables,
     partition: u32,
     policy: &[u8],
+    told_left: &dyn Fn(u64),
 ) -> Result<(Progress, Restored), Error> {
     let of = Partition {
         log,
         number: partition,
         policy,
+        told_left,
     };
     let stored = tables.meta().map_err(|source| Error::Tables {
         partition,
@@ -229,6 +232,8 @@ struct Partition<'a> {
     number: u32,
     /// The encoded policy that it will run under.
     policy: &'a [u8],
+    /// Hears how much is left.
+    told_left: &'a dyn Fn(u64),
 }
 
 /// A restore under way.
@@ -239,7 +244,7 @@ struct Restoring<'a> {
     /// How far they are.
     progress: Progress,
     /// How far they have to get.
-    pace: Pace,
+    pace: Pace<'a>,
 }
 
 impl<'a> Restoring<'a> {
@@ -268,7 +273,7 @@ impl<'a> Restoring<'a> {
         Ok(Self {
             of,
             stored,
-            pace: Pace::new(partition, &progress, ends),
+            pace: Pace::new(partition, &progress, ends, of.told_left),
             progress,
         })
     }

@@ -78,6 +78,27 @@ async fn readiness_says_who_is_not_ready_and_how_far_the_replica_is() {
 }
 
 #[tokio::test]
+async fn readiness_says_how_much_is_left_to_restore() {
+    let bench = Bench::with(&[row("c-1", "10000")]).await;
+    let state = state(&bench);
+    state.health.register("processor-3");
+    state.health.restoring("processor-3", 1_000_000);
+    state.health.restoring("processor-3", 250_000);
+    let health = state.health.clone();
+    let ops = ops(state);
+    let answer = get(&ops, "/readyz").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let told = answer.json();
+    assert_eq!(told["status"], "starting");
+    assert_eq!(
+        told["checks"],
+        json!({ "processor-3": { "state": "restoring", "records_left": 250_000 } })
+    );
+    health.ready("processor-3");
+    assert_eq!(get(&ops, "/readyz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn readiness_tells_of_comparisons_and_mismatches_without_failing() {
     let bench = Bench::with(&[]).await;
     let state = state(&bench);

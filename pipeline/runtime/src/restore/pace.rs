@@ -15,8 +15,10 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 type Ends = [u64; Table::ALL.len()];
 
 /// How far a restore has to go.
-pub(super) struct Pace {
+pub(super) struct Pace<'a> {
     partition: u32,
+    /// Hears how much is left.
+    told_left: &'a dyn Fn(u64),
     pub(super) ends: Ends,
     /// Changelog offsets to go through in all.
     total: u64,
@@ -26,14 +28,21 @@ pub(super) struct Pace {
     told: Instant,
 }
 
-impl Pace {
+impl<'a> Pace<'a> {
     /// Begins where the tables are now.
-    pub(super) fn new(partition: u32, progress: &Progress, ends: Ends) -> Self {
+    pub(super) fn new(
+        partition: u32,
+        progress: &Progress,
+        ends: Ends,
+        told_left: &'a dyn Fn(u64),
+    ) -> Self {
         let total = left(progress, ends);
         metrics::restoring(partition, total);
+        told_left(total);
         let begun = Instant::now();
         Self {
             partition,
+            told_left,
             ends,
             total,
             records: 0,
@@ -51,6 +60,7 @@ impl Pace {
     pub(super) fn tell(&mut self, progress: &Progress) {
         let left = left(progress, self.ends);
         metrics::restoring(self.partition, left);
+        (self.told_left)(left);
         if self.told.elapsed() < TELL_EVERY {
             return;
         }
@@ -72,6 +82,7 @@ impl Pace {
     /// Records read in all; nothing is left.
     pub(super) fn end(self) -> u64 {
         metrics::restoring(self.partition, 0);
+        (self.told_left)(0);
         self.records
     }
 }

@@ -35,6 +35,23 @@ fn lost_disk_comes_back_from_the_changelog() {
 }
 
 #[test]
+fn whoever_waits_hears_how_much_is_left_to_restore() {
+    let (world, half_way, live) = history();
+    for (tables, first) in [(MemoryTables::default(), 13), (half_way, 3)] {
+        let heard = std::cell::RefCell::new(Vec::new());
+        let told_left = |left| heard.borrow_mut().push(left);
+        let setup = world.setup(tables);
+        let (restored, report) = crate::Processor::open_and_tell(setup, &told_left).unwrap();
+        assert_eq!(contents(&restored), contents(&live));
+        let heard = heard.into_inner();
+        assert_eq!(heard.first(), Some(&report.replayed));
+        assert!(heard[0] >= first, "{heard:?}");
+        assert!(heard.is_sorted_by(|one, next| one >= next), "{heard:?}");
+        assert_eq!(heard.last(), Some(&0));
+    }
+}
+
+#[test]
 fn rows_of_a_load_that_was_broken_off_are_not_believed() {
     let (world, _, live) = history();
     let mut tables = MemoryTables::default();

@@ -68,13 +68,22 @@ impl World {
         partition: u32,
         tables: MemoryTables,
     ) -> Result<(Processor<MemoryTables>, Restored), crate::Error> {
-        Processor::open(Setup {
+        Processor::open(self.setup_at(partition, tables))
+    }
+
+    /// What the processor of partition 0 works with.
+    pub(super) fn setup(&self, tables: MemoryTables) -> Setup<MemoryTables> {
+        self.setup_at(0, tables)
+    }
+
+    fn setup_at(&self, partition: u32, tables: MemoryTables) -> Setup<MemoryTables> {
+        Setup {
             log: self.log.clone(),
             clock: self.clock.clone(),
             tables,
             partition,
             policy: self.policy.clone(),
-        })
+        }
     }
 
     pub(super) fn append(&self, record: NewRecord) -> u64 {
