@@ -4,6 +4,7 @@
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use futures::channel::oneshot;
@@ -29,7 +30,11 @@ struct Sent {
 
 /// Tells whoever waits for a record.
 #[derive(Default)]
-struct Reports;
+struct Reports {
+    /// Whether a record waited in vain: librdkafka may have lost sight of a partition's leader, and
+    /// then asks nobody for minutes. Another producer does.
+    is_stuck: AtomicBool,
+}
 
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -47,7 +52,13 @@ impl ProducerContext for Reports {
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
         let told = match result {
             Ok(message) => Ok(vec![u64::try_from(message.offset()).unwrap_or_default()]),
-            Err((error, _)) => Err(not_sent(&sent.bootstrap, error.clone())),
+            Err((error, _)) => {
+                let code = error.rdkafka_error_code();
+                if code == Some(RDKafkaErrorCode::MessageTimedOut) {
+                    self.is_stuck.store(true, Ordering::Relaxed);
+                }
+                Err(not_sent(&sent.bootstrap, error.clone()))
+            }
         };
         // Whoever does not wait has appended all the same.
         let _ = sent.done.send(told);
@@ -106,13 +117,18 @@ impl Plain {
         }
     }
 
-    /// Puts a new producer in place of one that can send nothing any more. What the old one had on
+    /// Puts a new producer in place of one that can send nothing any more, as far as it shows. What the old one had on
     /// its way is told as it ends.
     fn renew(&self, producer: &mut Arc<ThreadedProducer<Reports>>) {
-        let Some((code, why)) = producer.client().fatal_error() else {
-            return;
-        };
-        warn!(%code, "A producer has failed for good: {why}; another takes its place.");
+        match producer.client().fatal_error() {
+            Some((code, why)) => {
+                warn!(%code, "A producer has failed for good: {why}; another takes its place.");
+            }
+            None if producer.context().is_stuck.load(Ordering::Relaxed) => {
+                warn!("A record waited in vain for a broker; another producer takes its place.");
+            }
+            None => return,
+        }
         match make(&self.broker) {
             Ok(new) => *producer = new,
             Err(error) => warn!(%error, "There is no other producer yet."),
@@ -132,7 +148,7 @@ impl Plain {
 
 fn make(broker: &Broker) -> Result<Arc<ThreadedProducer<Reports>>, Error> {
     let config = broker.settings.producer();
-    let producer = ThreadedProducer::from_config_and_context(&config, Reports)
+    let producer = ThreadedProducer::from_config_and_context(&config, Reports::default())
         .map_err(|source| broker.failed("open", source))?;
     let producer = Arc::new(producer);
     broker.pulse.keep(&producer, |producer| producer.client());
