@@ -1,13 +1,19 @@
 //! An auth gateway as Cloud Connector's is, that can be slow, wrong and down. It speaks HTTP on a
-//! real socket, from threads of the test.
+//! real socket, from threads of whoever starts it: a test, or the program `auth-gateway`, which
+//! [`GatewayProcess`] runs and can kill.
+
+mod program;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+
+pub use program::GatewayProcess;
 
 /// How it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +28,42 @@ pub enum Mood {
     Astray,
     /// Takes the request and says nothing.
     Silent,
+    /// As [`Mood::Well`], after so many milliseconds.
+    Slow(u64),
 }
+
+impl std::str::FromStr for Mood {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let (name, number) = text.split_once('-').unwrap_or((text, ""));
+        Ok(match name {
+            "well" => Self::Well,
+            "empty" => Self::Empty,
+            "broken" => Self::Broken(number.parse()?),
+            "astray" => Self::Astray,
+            "silent" => Self::Silent,
+            "slow" => Self::Slow(number.parse()?),
+            other => anyhow::bail!("no mood {other:?}"),
+        })
+    }
+}
+
+impl std::fmt::Display for Mood {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Well => f.write_str("well"),
+            Self::Empty => f.write_str("empty"),
+            Self::Broken(status) => write!(f, "broken-{status}"),
+            Self::Astray => f.write_str("astray"),
+            Self::Silent => f.write_str("silent"),
+            Self::Slow(ms) => write!(f, "slow-{ms}"),
+        }
+    }
+}
+
+/// Where its mood is set and its requests are counted, beside the path that is asked.
+const CONTROL: &str = "/control/";
 
 /// A gateway that runs as long as this.
 pub struct Gateway {
@@ -33,17 +74,25 @@ pub struct Gateway {
 struct Shared {
     mood: Mutex<Mood>,
     requests: AtomicUsize,
+    /// When each request came, since this was last asked.
+    came: Mutex<Vec<Instant>>,
 }
 
 impl Gateway {
     /// Starts one on a free port.
     pub fn start(mood: Mood) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), mood)
+    }
+
+    /// Starts one at `address`.
+    pub fn start_at(address: SocketAddr, mood: Mood) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address)?;
         let gateway = Self {
             address: listener.local_addr()?,
             shared: Arc::new(Shared {
                 mood: Mutex::new(mood),
                 requests: AtomicUsize::new(0),
+                came: Mutex::default(),
             }),
         };
         let shared = gateway.shared.clone();
@@ -57,6 +106,11 @@ impl Gateway {
         Ok(gateway)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// What `[tenant] url` is.
     pub fn url(&self) -> String {
         format!("http://{}/auth", self.address)
@@ -64,11 +118,7 @@ impl Gateway {
 
     /// From the next request on it is so.
     pub fn be(&self, mood: Mood) {
-        *self
-            .shared
-            .mood
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = mood;
+        *sound(&self.shared.mood) = mood;
     }
 
     /// Requests so far.
@@ -86,8 +136,15 @@ impl Shared {
             if head.is_empty() {
                 return;
             }
+            if let Some(wish) = wish(&head) {
+                if answer(stream, self.control(wish)).is_err() {
+                    return;
+                }
+                continue;
+            }
             self.requests.fetch_add(1, Ordering::SeqCst);
-            let mood = *self.mood.lock().unwrap_or_else(PoisonError::into_inner);
+            sound(&self.came).push(Instant::now());
+            let mood = *sound(&self.mood);
             let name = head.iter().find_map(|line| {
                 let (name, value) = line.split_once(": ")?;
                 name.eq_ignore_ascii_case("x-rh-certauth-cn")
@@ -103,14 +160,53 @@ impl Shared {
                     lines.next();
                     return;
                 }
+                Mood::Slow(ms) => {
+                    // The wait is the fault itself.
+                    std::thread::sleep(Duration::from_millis(ms));
+                    (200, identity(&name.unwrap_or_default()))
+                }
             };
-            let length = body.len();
-            let answer = format!("HTTP/1.1 {status} So\r\ncontent-length: {length}\r\n\r\n{body}");
-            if (&*stream).write_all(answer.as_bytes()).is_err() {
+            if answer(stream, (status, body)).is_err() {
                 return;
             }
         }
     }
+
+    /// Sets the mood, or says when requests came since that was last asked: each as milliseconds
+    /// after the first.
+    fn control(&self, wish: &str) -> (u16, String) {
+        if wish == "came" {
+            let came = std::mem::take(&mut *sound(&self.came));
+            let first = came.first().copied();
+            let since =
+                |at: &Instant| first.map_or(0, |first| at.duration_since(first).as_millis());
+            let came: Vec<u64> = came.iter().map(|at| since(at) as u64).collect();
+            return (200, serde_json::json!(came).to_string());
+        }
+        match wish.parse() {
+            Ok(mood) => {
+                *sound(&self.mood) = mood;
+                (200, String::new())
+            }
+            Err(error) => (400, error.to_string()),
+        }
+    }
+}
+
+fn sound<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is behind [`CONTROL`] in the request's path.
+fn wish(head: &[String]) -> Option<&str> {
+    let path = head.first()?.split(' ').nth(1)?;
+    path.strip_prefix(CONTROL)
+}
+
+fn answer(mut stream: &TcpStream, (status, body): (u16, String)) -> std::io::Result<()> {
+    let length = body.len();
+    let answer = format!("HTTP/1.1 {status} So\r\ncontent-length: {length}\r\n\r\n{body}");
+    stream.write_all(answer.as_bytes())
 }
 
 fn identity(client: &str) -> String {

@@ -24,6 +24,7 @@ pub struct Site {
     pub prefix: String,
     bootstrap: RefCell<String>,
     mqtt: String,
+    tenant: RefCell<String>,
     more: RefCell<String>,
 }
 
@@ -41,7 +42,9 @@ impl Site {
             .prefix("rollcall-kafka-")
             .tempdir()?;
         fs::write(folder.path().join("tenants.json"), "{}")?;
+        let tenants = folder.path().join("tenants.json");
         Ok(Self {
+            tenant: RefCell::new(format!("file = {tenants:?}")),
             folder,
             prefix: format!("{name}."),
             bootstrap: RefCell::new(kafka.bootstrap()),
@@ -54,6 +57,13 @@ impl Site {
     #[must_use]
     pub fn with(self, lines: &str) -> Self {
         self.more.borrow_mut().push_str(lines);
+        self
+    }
+
+    /// These lines of `[tenant]` for every node's file, in place of a tenant file.
+    #[must_use]
+    pub fn asking(self, lines: &str) -> Self {
+        lines.clone_into(&mut self.tenant.borrow_mut());
         self
     }
 
@@ -91,12 +101,12 @@ impl Site {
         let text = format!(
             "[log]\nkind = \"kafka\"\n[kafka]\nbootstrap = {:?}\nprefix = {:?}\n\
              partitions = {PARTITIONS}\n[process]\ndata_dir = {:?}\nshards = 1\n\
-             [tenant]\nfile = {:?}\n[api]\nlisten = \"127.0.0.1:0\"\n\
+             [tenant]\n{}\n[api]\nlisten = \"127.0.0.1:0\"\n\
              [ops]\nlisten = \"127.0.0.1:0\"\n[mqtt]\n{}\n{}\n",
             self.bootstrap.borrow(),
             self.prefix,
             self.data_dir(node),
-            self.folder.path().join("tenants.json"),
+            self.tenant.borrow(),
             self.mqtt,
             self.more.borrow(),
         );
