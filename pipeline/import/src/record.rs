@@ -11,6 +11,10 @@ use rollcall_model::Millis;
 /// Header with the MQTT topic.
 const TOPIC: &str = "topic";
 
+/// Longest MQTT topic, bytes (MQTT 3.1.1 section 1.5.3): a longer one would make a dead letter that
+/// no log takes.
+const TOPIC_BYTES_MAX: usize = 65_535;
+
 /// Header with the time of receipt.
 const RECEIVED: &str = "date_received";
 
@@ -43,6 +47,10 @@ impl Raw {
     /// Errors: what is missing, for a person.
     pub(crate) fn published(&self) -> Result<Published, String> {
         let topic = match self.header(TOPIC) {
+            Some(topic) if topic.len() > TOPIC_BYTES_MAX => Err(format!(
+                "its header `{TOPIC}` has {} bytes, more than an MQTT topic",
+                topic.len()
+            )),
             Some(topic) => {
                 std::str::from_utf8(topic).map_err(|_| format!("its header `{TOPIC}` is not UTF-8"))
             }

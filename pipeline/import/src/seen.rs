@@ -164,3 +164,6 @@ fn unread(source: rollcall_log::Error) -> Error {
     let action = "read";
     Error::Log { action, source }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,9 @@ use crate::record::Raw;
 /// Name of this bridge in every record that it writes, and of the stage in dead letters.
 const BRIDGE: &str = "import";
 
+/// Of a key that is longer than this, a dead letter holds so much, bytes: no client id is as long.
+const KEY_BYTES_KEPT: usize = 4 * 1024;
+
 /// Pause before records are offered again to a log that did not take them all.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -142,9 +145,10 @@ impl TopicImport {
     /// Writes the dead letter of a record that names no client.
     async fn bury(&self, record: &Raw, why: &str) -> Outcome {
         let kept = record.value.len().min(PAYLOAD_BYTES_MAX);
+        let key = record.key.slice(..record.key.len().min(KEY_BYTES_KEPT));
         let letter = DeadLetter {
             source: None,
-            key: record.key.to_vec(),
+            key: key.to_vec(),
             value: record.value[..kept].to_vec(),
             stage: BRIDGE.to_owned(),
             reason: ReasonCode::Misplaced,
@@ -160,7 +164,7 @@ impl TopicImport {
             records: vec![NewRecord {
                 topic: Topic::DeadLetters,
                 partition: None,
-                key: Some(record.key.clone()),
+                key: Some(key),
                 value: Some(letter.encode().into()),
                 headers: vec![("reason".to_owned(), reason)],
             }],

@@ -51,4 +51,5 @@ fn without_an_mqtt_topic_nobody_knows_whose_it_is() {
     };
     check(raw(&[("mqtt_message_id", b"5")]), "no header `topic`");
     check(raw(&[("topic", b"\xff")]), "not UTF-8");
+    check(raw(&[("topic", &[b'x'; 65_536])]), "65536 bytes");
 }
