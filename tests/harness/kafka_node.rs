@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Output, Stdio};
+use std::process::{Child, ExitStatus, Output, Stdio};
 
 use anyhow::Context;
 use rollcall_model::Topic;
@@ -142,6 +142,15 @@ impl Site {
     pub fn command(&self, args: &[&str]) -> anyhow::Result<Output> {
         let config = self.config("command")?;
         process::run(&[args, &["--config", &config]].concat())
+    }
+
+    /// Starts a command that does not end by itself.
+    pub fn begin(&self, args: &[&str]) -> anyhow::Result<Child> {
+        let config = self.config("command")?;
+        let mut command = process::command()?;
+        command.args([args, &["--config", &config]].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command.spawn().context("start the command")
     }
 
     /// `rollcall topics apply`.

@@ -5,7 +5,8 @@
 //! that is killed, paused and restarted), `kafka` and `registry` (the same with Kafka and a schema
 //! registry; `jvm`, `gate`, `ports` and `certificates` are what they stand on), `kafka_node` (nodes
 //! that share a system on Kafka), `load` (many publishers, who know what was acknowledged), `http`,
-//! `records` (what the ops port and the API say), `wait` (the condition decides, never the time).
+//! `postgres` (the deployed database), `records` (what the ops port and the API say), `wait` (the
+//! condition decides, never the time).
 
 pub mod certificates;
 pub mod gate;
@@ -23,6 +24,7 @@ pub mod mosquitto;
 pub mod mqtt;
 pub mod payload;
 pub mod ports;
+pub mod postgres;
 pub mod process;
 pub mod records;
 pub mod registry;

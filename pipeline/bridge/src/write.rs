@@ -43,20 +43,29 @@ impl IngressWriter {
     /// Stores one publish, or says why not. When it is done, what it says is durable; dropped
     /// before that, the record may be in the log or not, and the publish must not be acknowledged.
     pub async fn write(&self, facts: PublishFacts) -> Outcome {
-        let received_at = self.clock.now();
+        self.write_received(facts, self.clock.now()).await.0
+    }
+
+    /// As [`IngressWriter::write`], of a publish that another bridge received before; gives the
+    /// offset of its record too when it is stored.
+    pub async fn write_received(
+        &self,
+        facts: PublishFacts,
+        received_at: Millis,
+    ) -> (Outcome, Option<u64>) {
         match route(&facts.topic, &self.options.prefixes) {
             Ok(None) => {
                 metrics::not_ours(&facts.topic);
-                Outcome::NotOurs
+                (Outcome::NotOurs, None)
             }
             Err(error) => {
                 let letter = refuse::misplaced(&facts, &error, received_at);
-                self.bury(letter, &facts, None).await
+                (self.bury(letter, &facts, None).await, None)
             }
             Ok(Some(route)) => {
                 let key = Bytes::copy_from_slice(route.client.as_bytes());
                 match refuse::too_large(&facts, &key, received_at) {
-                    Some(letter) => self.bury(letter, &facts, Some(key)).await,
+                    Some(letter) => (self.bury(letter, &facts, Some(key)).await, None),
                     None => self.store(facts, route, key, received_at).await,
                 }
             }
@@ -69,7 +78,7 @@ impl IngressWriter {
         route: Route,
         key: Bytes,
         received_at: Millis,
-    ) -> Outcome {
+    ) -> (Outcome, Option<u64>) {
         // How long it takes is measured by a clock that does not jump, not by the one of the
         // records.
         let began = Instant::now();
@@ -91,11 +100,11 @@ impl IngressWriter {
             .append(route.topic, Some(key), ingress.encode(), headers)
             .await
         {
-            Ok(()) => {
+            Ok(offset) => {
                 metrics::stored(route.topic, began.elapsed().as_secs_f64());
-                Outcome::Stored
+                (Outcome::Stored, offset)
             }
-            Err(outcome) => outcome,
+            Err(outcome) => (outcome, None),
         }
     }
 
@@ -109,7 +118,7 @@ impl IngressWriter {
             .append(Topic::DeadLetters, key, letter.encode(), headers)
             .await
         {
-            Ok(()) => {
+            Ok(_) => {
                 metrics::dead_lettered(&letter);
                 Outcome::DeadLettered
             }
@@ -123,7 +132,7 @@ impl IngressWriter {
         key: Option<Bytes>,
         value: Vec<u8>,
         headers: Vec<(String, Bytes)>,
-    ) -> Result<(), Outcome> {
+    ) -> Result<Option<u64>, Outcome> {
         let record = NewRecord {
             topic,
             partition: None,
@@ -136,7 +145,7 @@ impl IngressWriter {
             positions: Vec::new(),
         };
         match self.log.append(append).await {
-            Ok(_) => Ok(()),
+            Ok(offsets) => Ok(offsets.first().copied()),
             Err(error) => {
                 metrics::failed(topic, &error);
                 Err(Outcome::Failed)

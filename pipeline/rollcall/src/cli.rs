@@ -2,11 +2,13 @@
 
 mod dlq;
 mod fleet;
+mod import;
 mod schemas;
 mod topics;
 
 pub(crate) use dlq::{Dlq, Filter as DlqFilter, Letters, Replay};
 pub(crate) use fleet::Fleet;
+pub(crate) use import::Import;
 pub(crate) use schemas::{Schemas, SchemasOf};
 pub(crate) use topics::{Topics, TopicsOf};
 
@@ -75,6 +77,9 @@ Exit code 0 when equal, else 1. Records and tables stay as they are."
     /// Look at the records that could not be folded, and fold them again once that is mended
     #[command(subcommand)]
     Dlq(Dlq),
+    /// Bring a fleet over from a deployed Cloud Connector: its table, its ingress topic
+    #[command(after_help = import::HELP)]
+    Import(Import),
     /// Make the topics on Kafka, or see how they differ from what they should be
     #[command(subcommand)]
     Topics(Topics),

@@ -73,6 +73,7 @@ fn run(command: Command) -> Outcome {
         Command::Rebuild(args) => commands::rebuild::run(&args),
         Command::Dlq(Dlq::List(args)) => commands::dlq::list(&args),
         Command::Dlq(Dlq::Replay(args)) => commands::dlq::replay(&args),
+        Command::Import(args) => commands::import::run(&args),
         Command::Topics(command) => commands::topics::run(&command),
         Command::Schemas(command) => commands::schemas::run(&command),
     }

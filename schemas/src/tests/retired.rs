@@ -116,14 +116,30 @@ fn row_v0() -> RowV0 {
     }
 }
 
-/// What the build of version 0 wrote. Frozen: `UPDATE_GOLDEN` makes the file only where it is
-/// missing.
+/// The row in `fixtures/connection_row_tenantless.v0.hex`.
+fn tenantless_v0() -> RowV0 {
+    RowV0 {
+        org_id: String::new(),
+        client_id: "5b8f4f0e-0f4b-5a39-8d0c-9a3f5e1c7b22".to_owned(),
+        account: String::new(),
+        identity: None,
+        ..row_v0()
+    }
+}
+
+/// What the build of version 0 wrote.
 fn fixture() -> Vec<u8> {
-    let path = PathBuf::from("fixtures/connection_row.v0.hex");
+    frozen("connection_row", &row_v0())
+}
+
+/// `row` as the build of version 0 wrote it. Frozen: `UPDATE_GOLDEN` makes the file only where it
+/// is missing.
+fn frozen(name: &str, row: &RowV0) -> Vec<u8> {
+    let path = PathBuf::from(format!("fixtures/{name}.v0.hex"));
     if !path.exists() && std::env::var_os("UPDATE_GOLDEN").is_some() {
         let schema = V0.parse().unwrap();
         let mut config = serde_avro_fast::ser::SerializerConfig::new(&schema);
-        let bytes = serde_avro_fast::to_single_object_vec(&row_v0(), &mut config).unwrap();
+        let bytes = serde_avro_fast::to_single_object_vec(row, &mut config).unwrap();
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         std::fs::write(&path, hex + "\n").unwrap();
     }
@@ -140,6 +156,15 @@ fn a_v0_row_decodes_with_null_and_0_and_gets_no_timer() {
     assert_eq!(row.tenant_lookup_failure_count, 0);
     assert_eq!(row.due_at, None);
     assert_eq!(leading(&fixture()).unwrap(), (None, "10000".to_owned()));
+}
+
+#[test]
+fn a_tenantless_v0_row_gets_no_timer_either() {
+    let bytes = frozen("connection_row_tenantless", &tenantless_v0());
+    let row = ConnectionRow::decode(&bytes).unwrap();
+    assert_eq!(row.tenant_lookup_timestamp, None);
+    assert_eq!((row.tenant_lookup_failure_count, row.due_at), (0, None));
+    assert_eq!(leading(&bytes).unwrap(), (None, String::new()));
 }
 
 #[test]

@@ -7,6 +7,9 @@ use rollcall_model::Topic;
 
 use super::{Target, topic};
 
+/// What `--stage` takes.
+const STAGES: [&str; 5] = ["processor", "resolver", "sender", "bridge", "import"];
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Dlq {
     /// Show dead letters, oldest first: when, which record, why
@@ -60,8 +63,8 @@ pub(crate) struct Filter {
     /// Only records of this topic, e.g. status
     #[arg(long, value_name = "TOPIC", value_parser = topic)]
     pub(crate) topic: Option<Topic>,
-    /// Only those refused by this stage: processor, resolver, sender or bridge
-    #[arg(long, value_name = "STAGE", value_parser = ["processor", "resolver", "sender", "bridge"])]
+    /// Only those refused by this stage: processor, resolver, sender, bridge or import
+    #[arg(long, value_name = "STAGE", value_parser = STAGES)]
     pub(crate) stage: Option<String>,
     /// Only those written since then, e.g. 2h
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]

@@ -5,6 +5,7 @@ pub(crate) mod connections;
 pub(crate) mod dev;
 pub(crate) mod dlq;
 pub(crate) mod fleet;
+pub(crate) mod import;
 pub(crate) mod rebuild;
 pub(crate) mod run;
 pub(crate) mod schemas;

@@ -97,7 +97,7 @@ impl Node<'_> {
 
 /// Shows true once SIGINT or SIGTERM has come, after which the end has its time, whatever the
 /// process is about. A second one ends it on the spot.
-fn asked_to_stop() -> anyhow::Result<watch::Receiver<bool>> {
+pub(super) fn asked_to_stop() -> anyhow::Result<watch::Receiver<bool>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let (asked, is_asked) = watch::channel(false);
