@@ -3,10 +3,10 @@
 //! Written from DESIGN.md section 4, not from the fold's code.
 
 use rollcall_fold::{Context, Ignored, Rows, Step, delivery_due, due};
-use rollcall_model::row::{GUARD_IDS_MAX, Presence};
+use rollcall_model::row::{GUARD_IDS_MAX, Kind, Presence};
 use rollcall_model::{
     Cause, ClientId, ConnectionEvent, ConnectionRow, Delivery, DeliveryState, Derived, Event,
-    EventKind, LookupId, RequestId, TimerKind,
+    EventKind, LookupId, RequestId, Suppressed, TimerKind,
 };
 
 use crate::world::{as_event, as_inventory, as_lookup};
@@ -195,7 +195,21 @@ fn check_derived(ctx: &Context<'_>, client: &ClientId, before: &Rows, step: &Ste
         check_owner(event, [row, before.connection.as_ref()]);
     }
     let messages: Vec<_> = step.derived.iter().filter_map(as_inventory).collect();
-    assert!(messages.len() <= 1, "one inventory message at most");
+    let suppressed = step.derived.iter().filter_map(as_event);
+    let suppressed = suppressed.filter(|event| event.kind == EventKind::InventorySuppressed);
+    let suppressed: Vec<_> = suppressed.map(|event| event.reason.as_str()).collect();
+    let told = messages.len() + suppressed.len();
+    assert!(told <= 1, "one inventory message at most, or why not");
+    for why in suppressed {
+        assert!(Suppressed::from_name(why).is_some(), "{why}");
+        let row = row.expect("a row is told of");
+        assert!(row.kind == Kind::Host && row.canonical_facts.is_some());
+        assert!(!row.org_id.is_empty() && row.presence != Presence::Offline);
+        assert_eq!(
+            (row.refreshed_at, row.inventory_owed),
+            (Some(ctx.now), None)
+        );
+    }
     for message in messages {
         let row = row.expect("inventory is told of rows");
         assert!(!message.org_id.is_empty(), "a tenantless row is never sent");

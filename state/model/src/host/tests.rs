@@ -36,7 +36,9 @@ fn a_uuid_has_one_form() {
         ] {
             assert_eq!(texts(name, &format!("\"{text}\"")), [UUID], "{name} {text}");
         }
-        for value in ["\"\"", "\"h\"", "5", "null", "{}", "[\"h\"]", "\" \"", "true"] {
+        for value in [
+            "\"\"", "\"h\"", "5", "null", "{}", "[\"h\"]", "\" \"", "true",
+        ] {
             assert_eq!(left(name, value), None, "{name} {value}");
         }
         assert_eq!(left(name, &format!("[\"{UUID}\"]")), None);
@@ -106,10 +108,17 @@ fn hardware_addresses_have_the_known_forms_and_are_not_zero() {
         ":0a1b2c3d4e5f",
         "",
     ] {
-        assert_eq!(left("mac_addresses", &format!("[\"{text}\"]")), None, "{text}");
+        assert_eq!(
+            left("mac_addresses", &format!("[\"{text}\"]")),
+            None,
+            "{text}"
+        );
     }
     assert_eq!(
-        texts("mac_addresses", r#"["00:00:00:00:00:00", "0a:1b:2c:3d:4e:5f", 7]"#),
+        texts(
+            "mac_addresses",
+            r#"["00:00:00:00:00:00", "0a:1b:2c:3d:4e:5f", 7]"#
+        ),
         ["0a:1b:2c:3d:4e:5f"]
     );
 }
@@ -121,9 +130,18 @@ fn a_provider_has_a_type_and_an_id_or_neither() {
         facts.iter().map(|(name, _)| name).collect::<Vec<_>>()
     };
     let both = ["provider_id", "provider_type"];
-    assert_eq!(names(r#"{"provider_id": "i-0A", "provider_type": "AWS"}"#), both);
-    assert_eq!(names(r#"{"provider_id": "i-0A", "provider_type": "attic"}"#), [""; 0]);
-    assert_eq!(names(r#"{"provider_id": " \t", "provider_type": "aws"}"#), [""; 0]);
+    assert_eq!(
+        names(r#"{"provider_id": "i-0A", "provider_type": "AWS"}"#),
+        both
+    );
+    assert_eq!(
+        names(r#"{"provider_id": "i-0A", "provider_type": "attic"}"#),
+        [""; 0]
+    );
+    assert_eq!(
+        names(r#"{"provider_id": " \t", "provider_type": "aws"}"#),
+        [""; 0]
+    );
     assert_eq!(names(r#"{"provider_id": "i-0A"}"#), [""; 0]);
     assert_eq!(names(r#"{"provider_type": "aws"}"#), [""; 0]);
     let long = "i".repeat(501);
@@ -138,7 +156,14 @@ fn a_provider_has_a_type_and_an_id_or_neither() {
 
 #[test]
 fn other_names_are_left_out() {
-    for name in ["machine_id", "display_name", "facts", "is_virtual", "tags", "x"] {
+    for name in [
+        "machine_id",
+        "display_name",
+        "facts",
+        "is_virtual",
+        "tags",
+        "x",
+    ] {
         let facts = Facts::accepted(&json(&format!(r#"{{"{name}": "{UUID}"}}"#)));
         assert_eq!(facts, Facts::default(), "{name}");
     }
@@ -162,7 +187,10 @@ fn only_three_facts_tell_a_host() {
     for (text, has_id) in [
         (format!(r#"{{"insights_id": "{UUID}"}}"#), true),
         (format!(r#"{{"subscription_manager_id": "{UUID}"}}"#), true),
-        (r#"{"provider_id": "i", "provider_type": "gcp"}"#.to_owned(), true),
+        (
+            r#"{"provider_id": "i", "provider_type": "gcp"}"#.to_owned(),
+            true,
+        ),
         (r#"{"provider_id": "i"}"#.to_owned(), false),
         (format!(r#"{{"bios_uuid": "{UUID}", "fqdn": "h"}}"#), false),
         (format!(r#"{{"satellite_id": "{UUID}"}}"#), false),
@@ -202,7 +230,11 @@ fn an_identity_is_refused_for_one_reason() {
         ("system/cn", "\"\"", Suppressed::IdentitySystem),
         ("system/cert_type", "null", Suppressed::IdentitySystem),
     ] {
-        assert_eq!(verdict(&identity(member, value)), Err(why), "{member} {value}");
+        assert_eq!(
+            verdict(&identity(member, value)),
+            Err(why),
+            "{member} {value}"
+        );
     }
     for value in ["User", "ServiceAccount", "Associate", "X509"] {
         let mut document = identity("type", &format!("\"{value}\"")).value();
