@@ -18,6 +18,7 @@ fn a_producer_that_failed_for_good_is_replaced() {
     let settings = Settings {
         bootstrap: kafka.bootstrap(),
         prefix: "fatal.".to_owned(),
+        inventory_topic: String::new(),
         id: "a".to_owned(),
         shards: 1,
         properties: BTreeMap::new(),
