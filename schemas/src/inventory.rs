@@ -36,9 +36,8 @@ const ENVELOPE_BYTES_USUAL: usize = 512;
 /// **Guarantee**: of a message that [`rollcall_model::host::check`] lets pass, inventory accepts
 /// what is written. One bad value would make it refuse the host, so such values are left out: facts
 /// that it does not know or take, an account that is too long, ids of the system profile that are
-/// no UUIDs in lower case, tags with a name or a value that is too long. Tag values that are numbers
-/// or booleans become texts; null, arrays and objects are left out; tags that are no object are not
-/// sent.
+/// no UUIDs, tags with a name or a value that is too long. Tag values that are numbers or booleans
+/// become texts; null, arrays and objects are left out; tags that are no object are not sent.
 pub fn encode(message: &InventoryMessage) -> Vec<u8> {
     let facts = Facts::accepted(&message.canonical_facts);
     let mut data: BTreeMap<&str, Part<'_>> = facts

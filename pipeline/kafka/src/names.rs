@@ -27,7 +27,7 @@ impl Names {
         }
     }
 
-    /// The same, with inventory's topic called `name`: somebody else's, who reads it from others too.
+    /// The same, with inventory's topic called `name`: somebody else's, to which others write too.
     /// `""` = named as the others are.
     pub(crate) fn with_inventory(mut self, name: &str) -> Self {
         if !name.is_empty() {

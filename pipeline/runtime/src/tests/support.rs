@@ -280,6 +280,7 @@ pub(super) const INSIGHTS_ID: &str = "cabb61b6-e61d-4d70-b475-01f5c009e93c";
 pub(super) fn handshake(message_id: &str) -> String {
     format!(
         r#"{{"type":"host-handshake","message_id":"{message_id}","version":1,
-            "payload":{{"canonical_facts":{{"fqdn":"host.example","insights_id":"{INSIGHTS_ID}"}}}}}}"#
+            "payload":{{"canonical_facts":{{
+                "fqdn":"host.example","insights_id":"{INSIGHTS_ID}"}}}}}}"#
     )
 }

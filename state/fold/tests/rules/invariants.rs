@@ -194,6 +194,33 @@ fn check_derived(ctx: &Context<'_>, client: &ClientId, before: &Rows, step: &Ste
         assert_ne!(was, is, "an event tells of a change: {event:?}");
         check_owner(event, [row, before.connection.as_ref()]);
     }
+    check_inventory(ctx, client, step);
+    let lookups: Vec<_> = step.derived.iter().filter_map(as_lookup).collect();
+    assert!(lookups.len() <= 1, "one look-up at most");
+    for lookup in lookups {
+        assert_eq!(lookup.lookup_id, LookupId::derive(client, &lookup.cause));
+        let pending = row.and_then(|row| row.lookup.as_ref());
+        // In one firing a silent client may be asked for and then go offline.
+        let is_offline = row.is_some_and(|row| row.presence == Presence::Offline);
+        assert!(is_offline || pending.is_some_and(|pending| pending.id == lookup.lookup_id));
+    }
+    for derived in &step.derived {
+        let cause = derived.cause().expect("the fold names its causes");
+        let is_due = |due_at| due_at <= ctx.timers_at;
+        assert!(
+            matches!(cause, Cause::Record(_))
+                || matches!(cause, Cause::Timer { due_at, .. } if is_due(due_at))
+        );
+        assert!(
+            !matches!(derived, Derived::DeadLetter(_)),
+            "the fold refuses nothing"
+        );
+    }
+}
+
+/// Inventory is told once at most, or the history says why not.
+fn check_inventory(ctx: &Context<'_>, client: &ClientId, step: &Step) {
+    let row = step.rows.connection.as_ref();
     let messages: Vec<_> = step.derived.iter().filter_map(as_inventory).collect();
     let suppressed = step.derived.iter().filter_map(as_event);
     let suppressed = suppressed.filter(|event| event.kind == EventKind::InventorySuppressed);
@@ -230,27 +257,6 @@ fn check_derived(ctx: &Context<'_>, client: &ClientId, before: &Rows, step: &Ste
         assert_eq!(
             message.request_id,
             RequestId::derive(client, &message.cause)
-        );
-    }
-    let lookups: Vec<_> = step.derived.iter().filter_map(as_lookup).collect();
-    assert!(lookups.len() <= 1, "one look-up at most");
-    for lookup in lookups {
-        assert_eq!(lookup.lookup_id, LookupId::derive(client, &lookup.cause));
-        let pending = row.and_then(|row| row.lookup.as_ref());
-        // In one firing a silent client may be asked for and then go offline.
-        let is_offline = row.is_some_and(|row| row.presence == Presence::Offline);
-        assert!(is_offline || pending.is_some_and(|pending| pending.id == lookup.lookup_id));
-    }
-    for derived in &step.derived {
-        let cause = derived.cause().expect("the fold names its causes");
-        let is_due = |due_at| due_at <= ctx.timers_at;
-        assert!(
-            matches!(cause, Cause::Record(_))
-                || matches!(cause, Cause::Timer { due_at, .. } if is_due(due_at))
-        );
-        assert!(
-            !matches!(derived, Derived::DeadLetter(_)),
-            "the fold refuses nothing"
         );
     }
 }

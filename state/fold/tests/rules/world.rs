@@ -273,8 +273,9 @@ pub(crate) fn host_facts(name: &str) -> Json {
 /// The identity of a System of `org_id`, as inventory takes it.
 pub(crate) fn system_identity(org_id: &str) -> Json {
     let system = r#"{"cn":"c1","cert_type":"system"}"#;
+    let proof = format!(r#""type":"System","auth_type":"cert-auth","system":{system}"#);
     Json::new(&format!(
-        r#"{{"identity":{{"org_id":"{org_id}","type":"System","auth_type":"cert-auth","system":{system}}}}}"#
+        r#"{{"identity":{{"org_id":"{org_id}",{proof}}}}}"#
     ))
     .unwrap()
 }
