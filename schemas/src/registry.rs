@@ -64,7 +64,7 @@ const SUBJECTS: [Texts; 12] = [
     texts!(Receipt, "receipt"),
     texts!(ConnectionRow, "connection_row", "connection_row.v0"),
     texts!(Delivery, "delivery"),
-    texts!(ConnectionEvent, "connection_event"),
+    texts!(ConnectionEvent, "connection_event", "connection_event.v0"),
     texts!(LookupDue, "lookup_due"),
     texts!(OutboundDelivery, "outbound_delivery"),
     texts!(DeadLetter, "dead_letter"),

@@ -2,6 +2,8 @@
 //! API.
 
 use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rollcall_model::Topic;
 use serde_json::Value;
 
@@ -74,8 +76,7 @@ impl Rollcall {
     /// The inventory messages about `client`.
     pub fn inventory(&self, client: &str) -> anyhow::Result<Vec<Value>> {
         let mut records = self.records(Topic::Inventory)?;
-        records
-            .retain(|record| record["value"]["data"]["system_profile"]["rhc_client_id"] == client);
+        records.retain(|record| told_of(record).is_some_and(|told| told == client));
         Ok(records)
     }
 
@@ -150,4 +151,13 @@ impl Rollcall {
     pub fn ops(&self, path: &str) -> anyhow::Result<Reply> {
         http::get(&format!("http://{}{path}", self.ops), &[])
     }
+}
+
+/// Of which client an inventory message tells. Its identity says so in the suites; the system
+/// profile names only clients whose id is a UUID.
+pub fn told_of(record: &Value) -> Option<String> {
+    let identity = record["value"]["platform_metadata"]["b64_identity"].as_str()?;
+    let document: Value = serde_json::from_slice(&STANDARD.decode(identity).ok()?).ok()?;
+    let name = document["identity"]["system"]["cn"].as_str()?;
+    Some(name.to_owned())
 }

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use rollcall_model::Topic;
 use rollcall_tests::mqtt::{self, Publish};
+use rollcall_tests::records::told_of;
 use rollcall_tests::{Dev, Rollcall, payload};
 use serde_json::Value;
 
@@ -65,13 +66,10 @@ fn check_folded_once(rollcall: &Rollcall, clients: &BTreeSet<String>) {
             .unwrap();
     }
     let inventory = rollcall.records(Topic::Inventory).unwrap();
-    let id =
-        |record: &Value| record["value"]["data"]["system_profile"]["rhc_client_id"].to_string();
-    let sent: Vec<String> = inventory.iter().map(id).collect();
+    let sent: Vec<String> = inventory.iter().filter_map(told_of).collect();
     for client in clients {
-        let quoted = format!("{client:?}");
         assert_eq!(
-            sent.iter().filter(|id| **id == quoted).count(),
+            sent.iter().filter(|id| *id == client).count(),
             1,
             "{client}"
         );

@@ -8,6 +8,8 @@
 
 #[path = "kafka_log/common.rs"]
 mod common;
+#[path = "kafka_log/inventory.rs"]
+mod inventory;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

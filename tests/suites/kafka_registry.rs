@@ -74,6 +74,7 @@ impl Place {
         let settings = Settings {
             bootstrap: Kafka::shared().bootstrap(),
             prefix: self.site.prefix.clone(),
+            inventory_topic: String::new(),
             id: "raw".to_owned(),
             shards: 1,
             properties: Default::default(),

@@ -24,6 +24,8 @@ const CONNECTIONS: usize = 4;
 const DEVICES_EACH: usize = 10_000;
 /// Bytes that each device's facts are longer than the protocol document's.
 const FACTS_BYTES: usize = 4_000;
+/// Bytes of an address among others: eight groups, quotes and a comma.
+const ADDRESS_BYTES: usize = 42;
 /// Publishes from first to last: every device comes, some come again. Each stands in the log three
 /// times: as what came, as a changelog record and as an inventory message.
 const PUBLISHES: usize = 44_000;
@@ -46,8 +48,18 @@ fn says_hello(name: &str, turn: usize, id: &str) -> (String, String) {
             .wrapping_add(1);
         format!("{:016x}", digits ^ (digits >> 29))
     };
-    let fqdn: String = (0..FACTS_BYTES / 16).map(|_| draw()).collect();
-    let payload = payload::handshake(id).replace("ic-rhel8-dev-thelio", &fqdn);
+    // Addresses: of a long name inventory would hear nothing.
+    let mut address = || {
+        let digits = draw() + &draw();
+        let groups: Vec<&str> = (0..8)
+            .map(|group| &digits[4 * group..4 * group + 4])
+            .collect();
+        groups.join(":")
+    };
+    let addresses: Vec<String> = (0..FACTS_BYTES / ADDRESS_BYTES)
+        .map(|_| address())
+        .collect();
+    let payload = payload::handshake(id).replace("192.168.122.162", &addresses.join("\",\""));
     (payload::status_topic(&client), payload)
 }
 

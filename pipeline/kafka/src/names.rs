@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use rollcall_model::Topic;
 
-/// The names that belong to one prefix.
+/// The names that belong to one prefix, and perhaps inventory's topic under another name.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
     prefix: String,
@@ -25,6 +25,25 @@ impl Names {
             by_name: bytes.zip(Topic::ALL).collect(),
             topics,
         }
+    }
+
+    /// The same, with inventory's topic called `name`: somebody else's, to which others write too.
+    /// `""` = named as the others are.
+    pub(crate) fn with_inventory(mut self, name: &str) -> Self {
+        if !name.is_empty() {
+            let place = &mut self.topics[Topic::Inventory as usize];
+            self.by_name.remove(place.as_bytes());
+            name.clone_into(place);
+            self.by_name
+                .insert(name.as_bytes().to_vec(), Topic::Inventory);
+        }
+        self
+    }
+
+    /// Whether the topic is rollcall's alone, by its name; partitions and settings of others are
+    /// their owner's affair.
+    pub(crate) fn is_ours(&self, topic: Topic) -> bool {
+        self.topic(topic).strip_prefix(&self.prefix) == Some(topic.as_str())
     }
 
     /// The topic's name.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
+use rollcall_model::Topic;
+
 use crate::names::{Names, Turn};
 
 /// Longest transaction: what a dead writer leaves open hides what others wrote behind it for so
@@ -64,6 +66,8 @@ pub struct Settings {
     pub bootstrap: String,
     /// What the name of every topic, group and transaction begins with.
     pub prefix: String,
+    /// Inventory's topic where it is somebody else's; `""` = prefix and `inventory`.
+    pub inventory_topic: String,
     /// The process: two that are alive never share one. The later one ends the transactions of the
     /// earlier.
     pub id: String,
@@ -86,6 +90,15 @@ pub enum SettingsError {
     Prefix {
         /// What was given.
         prefix: String,
+    },
+    /// A topic name that Kafka does not take, or that another topic has.
+    #[error(
+        "[kafka] inventory_topic {name:?}: Kafka takes letters, digits, '.', '_' and '-', at most \
+         249, and no other topic of rollcall's is called so"
+    )]
+    Inventory {
+        /// What was given.
+        name: String,
     },
     /// A process name that Kafka does not take.
     #[error("[process] id {id:?}: Kafka takes letters, digits, '.', '_' and '-', 1 to 100")]
@@ -116,6 +129,13 @@ impl Settings {
             let prefix = self.prefix.clone();
             return Err(SettingsError::Prefix { prefix });
         }
+        let name = &self.inventory_topic;
+        let other = Names::new(&self.prefix).find(name.as_bytes());
+        let is_taken = other.is_some_and(|topic| topic != Topic::Inventory);
+        let is_dots = matches!(name.as_str(), "." | "..");
+        if name.len() > 249 || is_taken || is_dots || !name.chars().all(is_legal) {
+            return Err(SettingsError::Inventory { name: name.clone() });
+        }
         let id = &self.id;
         if id.is_empty() || id.len() > 100 || !id.chars().all(is_legal) {
             return Err(SettingsError::Id { id: id.clone() });
@@ -136,7 +156,7 @@ impl Settings {
 
     /// The names of things on the broker.
     pub(crate) fn names(&self) -> Names {
-        Names::new(&self.prefix)
+        Names::new(&self.prefix).with_inventory(&self.inventory_topic)
     }
 
     /// What every client has in common.

@@ -75,7 +75,7 @@ Try next, in another terminal (a new message_id each time: the same one again is
 
   mosquitto_pub -p {port} -q 1 -r -t redhat/insights/status/my-host -m '{{"type":
     "host-handshake","version":1,"message_id":"'$(date +%s%N)'",
-    "payload":{{"canonical_facts":{{"fqdn":"my-host"}}}}}}'
+    "payload":{{"canonical_facts":{{"insights_id":"11111111-2222-4333-8444-555555555555"}}}}}}'
   rollcall connections list{url}
   rollcall tail events --from beginning{url}
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
-use rollcall_model::{Millis, ReasonCode, Topic};
+use rollcall_model::{Millis, ReasonCode, Suppressed, Topic};
 
 use crate::inputs::Lag;
 use crate::self_check::Mismatch;
@@ -22,6 +22,8 @@ pub const TIMERS: &str = "rollcall_process_timers_total";
 pub const BATCHES: &str = "rollcall_process_batches_total";
 /// Records that went out, by topic.
 pub const DERIVED: &str = "rollcall_process_derived_total";
+/// Messages that inventory would have refused and that were not sent, by reason.
+pub const SUPPRESSED: &str = "rollcall_process_inventory_suppressed_total";
 /// Input records of a batch.
 pub const BATCH_RECORDS: &str = "rollcall_process_batch_records";
 /// Input offsets that no batch has read, by partition.
@@ -61,6 +63,10 @@ pub fn describe() {
     describe_counter!(TIMERS, "Timers fired.");
     describe_counter!(BATCHES, "Batches committed.");
     describe_counter!(DERIVED, "Records produced, by topic.");
+    describe_counter!(
+        SUPPRESSED,
+        "Messages that inventory would have refused, by reason."
+    );
     describe_histogram!(BATCH_RECORDS, "Input records of a batch.");
     describe_gauge!(
         LAG_RECORDS,
@@ -123,6 +129,10 @@ pub(crate) fn folded(topic: Topic, records: u64) {
 
 pub(crate) fn derived(topic: Topic, records: u64) {
     counter!(DERIVED, "topic" => topic.as_str()).increment(records);
+}
+
+pub(crate) fn suppressed(why: Suppressed) {
+    counter!(SUPPRESSED, "reason" => why.as_str()).increment(1);
 }
 
 /// How far a partition is behind.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use rollcall_log::NewRecord;
 use rollcall_model::batch::TableDigest;
-use rollcall_model::{Derived, Millis, Topic};
+use rollcall_model::{Derived, EventKind, Millis, Suppressed, Topic};
 use rollcall_schemas::{Record, body, inventory};
 use rollcall_tables::{Change, Digest, Table};
 
@@ -52,6 +52,7 @@ impl Output {
         for (ordinal, (traceparent, record)) in derived.into_iter().enumerate() {
             let (topic, key) = destination(&record);
             let value = encode(&record);
+            suppressed(&record);
             let position = seen.entry((topic, key.clone())).or_default();
             self.derived_digest
                 .insert_derived(topic, &key, body(&value), *position);
@@ -153,6 +154,18 @@ fn position(table: Table) -> usize {
         .iter()
         .position(|one| *one == table)
         .unwrap_or_default()
+}
+
+/// Counts the message to inventory that was not sent, if the record tells of one.
+fn suppressed(record: &Derived) {
+    let Derived::Event(event) = record else {
+        return;
+    };
+    if event.kind == EventKind::InventorySuppressed
+        && let Some(why) = Suppressed::from_name(&event.reason)
+    {
+        metrics::suppressed(why);
+    }
 }
 
 fn encode(record: &Derived) -> Vec<u8> {

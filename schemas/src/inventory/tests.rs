@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::identity;
 
+mod schema;
+
 fn kept(text: &str) -> Json {
     Json::new(text).unwrap()
 }
@@ -60,60 +62,66 @@ fn the_deployed_shape() {
 }
 
 #[test]
-fn only_filled_texts_and_arrays_of_the_facts_are_sent() {
-    let facts = r#"{"t": "x", "e": "", "a": [null], "z": [], "s": [ ], "n": 5, "b": true,
-        "o": {"x": 1}, "u": null, "twice": "1", "twice": "2", "account": "forged",
-        "org_id": "forged", "tags": ["forged"]}"#;
+fn only_facts_that_inventory_takes_are_sent() {
+    let facts = r#"{"insights_id": "CABB61B6E61D4D70B47501F5C009E93C", "fqdn": "1", "fqdn": "2",
+        "bios_uuid": "none", "ip_addresses": ["10.0.0.1", "none"], "satellite_id": null,
+        "mac_addresses": ["00:00:00:00:00:00"], "subscription_manager_id": 5, "machine_id": "m",
+        "account": "forged", "org_id": "forged", "tags": ["forged"], "display_name": "forged"}"#;
     let message = InventoryMessage {
         canonical_facts: kept(facts),
         tags: None,
         ..message()
     };
-    let data = data(&message);
-    let names: Vec<&str> = data
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
-    let mut sorted = names.clone();
-    sorted.sort_unstable();
-    let expected = [
-        "a",
-        "account",
-        "org_id",
-        "reporter",
-        "stale_timestamp",
-        "system_profile",
-        "t",
-        "twice",
-    ];
-    assert_eq!(sorted, expected);
-    assert_eq!(
-        (&data["org_id"], &data["account"]),
-        (&json!("10000"), &json!("111000"))
-    );
-    assert_eq!(data["twice"], "2");
+    let id = message.client_id.as_str();
+    let expected = json!({
+        "account": "111000", "org_id": "10000", "reporter": "cloud-connector",
+        "stale_timestamp": "2020-12-04T17:22:24Z",
+        "system_profile": {"owner_id": id, "rhc_client_id": id},
+        "fqdn": "2", "insights_id": "cabb61b6-e61d-4d70-b475-01f5c009e93c",
+        "ip_addresses": ["10.0.0.1"],
+    });
+    assert_eq!(data(&message), expected);
 }
 
 #[test]
-fn an_insights_id_is_a_uuid_or_nothing() {
-    for (value, is_sent) in [
-        (r#""cabb61b6-e61d-4d70-b475-01f5c009e93c""#, true),
-        (r#""CABB61B6E61D4D70B47501F5C009E93C""#, true),
-        (r#""no uuid""#, false),
-        (r#""""#, false),
-        ("5", false),
-        ("null", false),
-        (r#"["cabb61b6-e61d-4d70-b475-01f5c009e93c"]"#, false),
+fn a_client_without_a_uuid_has_no_ids_in_its_profile() {
+    for (client, profile) in [
+        ("c-1", json!({})),
+        // Inventory compares the owner with the certificate letter by letter.
+        (
+            "8A823918-F801-474C-9F79-7CC7E9D79A7F",
+            json!({"rhc_client_id": "8a823918-f801-474c-9f79-7cc7e9d79a7f"}),
+        ),
     ] {
-        let canonical_facts = kept(&format!(r#"{{"insights_id": {value}}}"#));
+        let client_id = ClientId::new(client).unwrap();
         let data = data(&InventoryMessage {
-            canonical_facts,
+            identity: identity::system(&client_id, "10000", "111000"),
+            client_id,
             ..message()
         });
-        assert_eq!(data.get("insights_id").is_some(), is_sent, "{value}");
+        assert_eq!(data["system_profile"], profile, "{client}");
     }
+}
+
+#[test]
+fn what_is_too_long_is_left_out() {
+    for (chars, account) in [(10, Some("é".repeat(10))), (11, None)] {
+        let data = data(&InventoryMessage {
+            account: "é".repeat(chars),
+            ..message()
+        });
+        assert_eq!(
+            data.get("account").and_then(Value::as_str),
+            account.as_deref()
+        );
+    }
+    let (fits, long) = ("é".repeat(255), "é".repeat(256));
+    let tags = json!({fits.clone(): fits.clone(), long.clone(): "x", "long": long, "": "x"});
+    let data = data(&InventoryMessage {
+        tags: Some(kept(&tags.to_string())),
+        ..message()
+    });
+    assert_eq!(data["tags"], json!({"rhc_client": {fits.clone(): [fits]}}));
 }
 
 #[test]
@@ -140,7 +148,14 @@ fn tags_become_a_namespace() {
 #[test]
 fn only_a_certificate_makes_an_owner() {
     for (identity, is_owner) in [
-        (r#"{"identity": {"auth_type": "cert-auth"}}"#, true),
+        (
+            r#"{"identity": {"type": "User", "auth_type": "cert-auth"}}"#,
+            true,
+        ),
+        (
+            r#"{"identity": {"type": "System", "auth_type": "cert-auth"}}"#,
+            false,
+        ),
         (r#"{"identity": {"auth_type": "basic-auth"}}"#, false),
         (r#"{"identity": {"auth_type": 5}}"#, false),
         (r#"{"identity": {}}"#, false),

@@ -349,18 +349,7 @@ impl<'a> Pick<'a> {
     pub(super) fn connection_event(&mut self) -> ConnectionEvent {
         ConnectionEvent {
             client_id: self.client_id(),
-            kind: self.one(&[
-                EventKind::Connected,
-                EventKind::Disconnected,
-                EventKind::Inactive,
-                EventKind::Active,
-                EventKind::Unverified,
-                EventKind::TenantFound,
-                EventKind::TenantLost,
-                EventKind::Updated,
-                EventKind::Expired,
-                EventKind::Delivery,
-            ]),
+            kind: self.one(&EventKind::ALL),
             cause: self.cause(),
             at: self.millis(),
             revision_before: self.option(Self::u64),

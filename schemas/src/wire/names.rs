@@ -48,7 +48,7 @@ names! {
     DeliveryState = model::DeliveryState { Queued, Sent, Acknowledged, Answered, Failed, Expired }
     EventKind = model::EventKind {
         Connected, Disconnected, Inactive, Active, Unverified, TenantFound, TenantLost, Updated,
-        Expired, Delivery,
+        Expired, Delivery, InventorySuppressed,
     }
     ReasonCode = model::ReasonCode {
         UnknownSchema, Undecodable, Misplaced, UnknownTopic, NotUtf8, MalformedJson, InvalidField,

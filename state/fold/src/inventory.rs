@@ -1,8 +1,8 @@
-//! The inventory gate, and the message that passes it.
+//! The inventory gate, and what comes of passing it: a message, or an event that says why not.
 
 use rollcall_model::ingress::Dialect;
 use rollcall_model::row::{Kind, Presence};
-use rollcall_model::{Cause, ConnectionRow, Derived, InventoryMessage, RequestId};
+use rollcall_model::{Cause, ConnectionRow, Derived, EventKind, InventoryMessage, RequestId, host};
 
 use crate::work::Work;
 
@@ -34,6 +34,10 @@ pub(crate) fn qualifies(row: &ConnectionRow) -> bool {
 
 /// Tells inventory, if the row has a tenant with an identity, is not offline and [`qualifies`];
 /// otherwise nothing happens. What was owed is paid.
+///
+/// What inventory would refuse is not sent: it would drop the message, and nobody would hear of it.
+/// The client's history says why instead. The row counts as told all the same, so it is looked at
+/// again by the next refresh, which may bring a better identity, or by the next online.
 pub(crate) fn send(work: &mut Work<'_>, cause: Cause) {
     let now = work.ctx.now;
     let Some(row) = work.row() else { return };
@@ -43,7 +47,8 @@ pub(crate) fn send(work: &mut Work<'_>, cause: Cause) {
     let (Some(identity), Some(canonical_facts)) = (&row.identity, &row.canonical_facts) else {
         return;
     };
-    let message = InventoryMessage {
+    let verdict = host::check(&row.org_id, identity, canonical_facts);
+    let message = verdict.map(|()| InventoryMessage {
         client_id: work.client.clone(),
         org_id: row.org_id.clone(),
         account: row.account.clone(),
@@ -53,10 +58,13 @@ pub(crate) fn send(work: &mut Work<'_>, cause: Cause) {
         request_id: RequestId::derive(work.client, &cause),
         stale_timestamp: now + work.policy().inventory_stale_after_ms,
         cause,
-    };
-    work.emit(Derived::Inventory(Box::new(message)));
+    });
     work.edit(|row| {
         row.inventory_owed = None;
         row.refreshed_at = Some(now);
     });
+    match message {
+        Ok(message) => work.emit(Derived::Inventory(Box::new(message))),
+        Err(why) => work.event(EventKind::InventorySuppressed, why.as_str()),
+    }
 }

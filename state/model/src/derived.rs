@@ -88,9 +88,27 @@ pub enum EventKind {
     Expired,
     /// A delivery's state changed.
     Delivery,
+    /// Inventory was to be told of the client and would have refused; the reason is a
+    /// [`crate::Suppressed`].
+    InventorySuppressed,
 }
 
 impl EventKind {
+    /// Every kind, in the order of declaration.
+    pub const ALL: [EventKind; 11] = [
+        EventKind::Connected,
+        EventKind::Disconnected,
+        EventKind::Inactive,
+        EventKind::Active,
+        EventKind::Unverified,
+        EventKind::TenantFound,
+        EventKind::TenantLost,
+        EventKind::Updated,
+        EventKind::Expired,
+        EventKind::Delivery,
+        EventKind::InventorySuppressed,
+    ];
+
     /// The name used in JSON, CloudEvents types, metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -104,6 +122,7 @@ impl EventKind {
             EventKind::Updated => "updated",
             EventKind::Expired => "expired",
             EventKind::Delivery => "delivery",
+            EventKind::InventorySuppressed => "inventory-suppressed",
         }
     }
 }
@@ -122,7 +141,7 @@ pub struct DeliveryChange {
 /// What a host-ingress message is made of; `rollcall-schemas` writes the JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InventoryMessage {
-    /// Which client; becomes `rhc_client_id`.
+    /// Which client; becomes `rhc_client_id` when it is a UUID.
     pub client_id: ClientId,
     /// Organisation; the record's key. Never empty.
     pub org_id: String,
@@ -130,7 +149,7 @@ pub struct InventoryMessage {
     pub account: String,
     /// x-rh-identity document.
     pub identity: Json,
-    /// Facts as the device sent them.
+    /// Facts as the device sent them; [`crate::host::Facts`] of them are sent.
     pub canonical_facts: Json,
     /// Tags as the device sent them.
     pub tags: Option<Json>,

@@ -4,7 +4,7 @@
 //! No IO, no clock, no encoding: how these types look on the wire is `rollcall-schemas`' affair,
 //! what they do to each other is `rollcall-fold`'s. Reading order: ids and times, then what comes
 //! in (`ingress`, `event`), what is kept (`row`, `delivery`), what goes out (`derived`, `batch`),
-//! and the rules' numbers (`policy`).
+//! what inventory accepts of it (`host`), and the rules' numbers (`policy`).
 
 pub mod id;
 pub mod json;
@@ -15,6 +15,7 @@ pub mod batch;
 pub mod delivery;
 pub mod derived;
 pub mod event;
+pub mod host;
 pub mod ingress;
 pub mod policy;
 pub mod row;
@@ -25,6 +26,7 @@ pub use derived::{
     ReasonCode,
 };
 pub use event::{Arrival, Event};
+pub use host::Suppressed;
 pub use id::{ClientId, DeliveryId, IdError, LookupId, RequestId};
 pub use ingress::Ingress;
 pub use json::{Json, JsonError};

@@ -65,7 +65,7 @@ pub struct ConnectionRow {
     pub client_version: String,
     /// Set when the row is created, changed by neither processor (seed 002).
     pub stale_timestamp: Millis,
-    /// When inventory was last told; `None` = never.
+    /// When inventory was last told, or was to be told and would have refused; `None` = never.
     pub refreshed_at: Option<Millis>,
     /// Where messages for it go.
     pub destination: Destination,

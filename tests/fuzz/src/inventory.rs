@@ -49,13 +49,20 @@ pub(crate) fn check(message: &InventoryMessage) {
     assert!(bytes.len() <= size_max(message), "{} bytes", bytes.len());
     let data = &value["data"];
     assert_eq!(data["org_id"], message.org_id.as_str());
-    assert_eq!(data["account"], message.account.as_str());
+    let account = (message.account.chars().count() <= 10).then_some(message.account.as_str());
+    assert_eq!(data.get("account").and_then(Value::as_str), account);
     assert_eq!(data["reporter"], "cloud-connector");
-    let profile = &data["system_profile"];
-    assert_eq!(profile["rhc_client_id"], message.client_id.as_str());
-    if let Some(id) = data.get("insights_id") {
+    for id in [
+        "/insights_id",
+        "/system_profile/rhc_client_id",
+        "/system_profile/owner_id",
+    ] {
+        let Some(id) = data.pointer(id) else { continue };
         let id = id.as_str().expect("an id is a text");
-        assert!(Uuid::try_parse(id).is_ok(), "{id}");
+        assert_eq!(
+            Uuid::try_parse(id).map(|id| id.to_string()).as_deref(),
+            Ok(id)
+        );
     }
     if let Some(tags) = data.get("tags") {
         assert!(message.tags.is_some(), "a fact passes for tags: {tags}");

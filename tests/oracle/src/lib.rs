@@ -9,6 +9,7 @@
 
 mod arithmetic;
 mod deliveries;
+mod host;
 mod oracle;
 mod ordering;
 mod presence;

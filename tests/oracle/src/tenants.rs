@@ -9,6 +9,7 @@ use rollcall_model::{
 };
 
 use crate::arithmetic::backoff_ms;
+use crate::host;
 use crate::oracle::Oracle;
 use crate::turn::Said;
 
@@ -50,7 +51,7 @@ impl Oracle {
         }
         row.inventory_owed = qualifies(row).then_some(arrival.at);
         if is_confirmed {
-            self.pay(client);
+            self.pay(client, arrival);
         } else if row.lookup.is_none() {
             self.ask(client, LookupWhy::Registration, Cause::Record(arrival.at));
         }
@@ -65,7 +66,7 @@ impl Oracle {
             return;
         }
         if self.is_confirmed_lately(client) {
-            self.pay(client);
+            self.pay(client, arrival);
         } else {
             self.ask(client, LookupWhy::Registration, Cause::Record(arrival.at));
         }
@@ -132,7 +133,7 @@ impl Oracle {
             }
             TenantOutcome::Unavailable { .. } => {
                 if let (false, Some(pending)) = (is_directory, pending) {
-                    self.unavailable(client, &pending);
+                    self.unavailable(client, &pending, arrival);
                 }
             }
         }
@@ -172,9 +173,9 @@ impl Oracle {
         }
         match refresh {
             Some(refresh) if !is_owed && reason != DIRECTORY => {
-                self.tell_inventory(client, refresh.cause);
+                self.tell_inventory(client, refresh.cause, arrival);
             }
-            _ => self.pay(client),
+            _ => self.pay(client, arrival),
         }
     }
 
@@ -200,7 +201,7 @@ impl Oracle {
     }
 
     /// Down is not gone: only the due time moves, and a debt is paid with what is known.
-    fn unavailable(&mut self, client: &ClientId, pending: &Lookup) {
+    fn unavailable(&mut self, client: &ClientId, pending: &Lookup, arrival: &Arrival) {
         let (min_ms, max_ms) = (
             self.policy.lookup_backoff_ms_min,
             self.policy.lookup_backoff_ms_max,
@@ -210,7 +211,7 @@ impl Oracle {
         if let Some(lookup) = row.and_then(|row| row.lookup.as_mut()) {
             lookup.due_at = due_at;
         }
-        self.pay(client);
+        self.pay(client, arrival);
     }
 
     /// Whether Found said lately whose the client is, in a way that inventory can be told.
@@ -225,15 +226,16 @@ impl Oracle {
     }
 
     /// Sends the message that is owed, if it is owed and can be sent.
-    fn pay(&mut self, client: &ClientId) {
+    fn pay(&mut self, client: &ClientId, arrival: &Arrival) {
         let row = self.connections.get(client);
         if let Some(owed) = row.and_then(|row| row.inventory_owed) {
-            self.tell_inventory(client, Cause::Record(owed));
+            self.tell_inventory(client, Cause::Record(owed), arrival);
         }
     }
 
-    /// One message to inventory, unless the row is tenantless, offline, or nothing for inventory.
-    fn tell_inventory(&mut self, client: &ClientId, cause: Cause) {
+    /// One message to inventory, unless the row is tenantless, offline, or nothing for inventory;
+    /// or word of why inventory would refuse it.
+    fn tell_inventory(&mut self, client: &ClientId, cause: Cause, arrival: &Arrival) {
         let now = self.now;
         let stale_timestamp = now + self.policy.inventory_stale_after_ms;
         let Some(row) = self.connections.get_mut(client) else {
@@ -248,6 +250,9 @@ impl Oracle {
         }
         row.inventory_owed = None;
         row.refreshed_at = Some(now);
+        if let Some(why) = host::refusal(&row.org_id, &identity, &facts) {
+            return self.happened(EventKind::InventorySuppressed, why, arrival);
+        }
         let message = InventoryMessage {
             client_id: client.clone(),
             org_id: row.org_id.clone(),

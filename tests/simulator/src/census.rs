@@ -24,19 +24,7 @@ pub type Census = BTreeMap<String, u64>;
 /// Every rule that a thousand runs must meet, by name.
 pub fn rules() -> Vec<String> {
     let mut names = Vec::new();
-    let kinds = [
-        EventKind::Connected,
-        EventKind::Disconnected,
-        EventKind::Inactive,
-        EventKind::Active,
-        EventKind::Unverified,
-        EventKind::TenantFound,
-        EventKind::TenantLost,
-        EventKind::Updated,
-        EventKind::Expired,
-        EventKind::Delivery,
-    ];
-    names.extend(kinds.map(|kind| format!("event {}", kind.as_str())));
+    names.extend(EventKind::ALL.map(|kind| format!("event {}", kind.as_str())));
     for reason in ["", "redelivery"] {
         names.push(format!("event connected {reason}").trim_end().to_owned());
     }

@@ -70,7 +70,12 @@ impl Facts {
     fn body(&self, state: &str) -> String {
         let facts = if self.has_facts {
             let version = self.version;
-            format!(r#"{{"fqdn":"host-{version}.example","insights_id":"i{version}"}}"#)
+            // Now and then no id by which inventory would know the host.
+            let id = match version % 5 {
+                4 => format!("i{version}"),
+                _ => format!("00000000-0000-4000-8000-{version:012x}"),
+            };
+            format!(r#"{{"fqdn":"host-{version}.example","insights_id":"{id}"}}"#)
         } else {
             "null".to_owned()
         };

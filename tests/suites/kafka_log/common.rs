@@ -39,6 +39,7 @@ pub(crate) fn settings(kafka: &Kafka, name: &str) -> Settings {
     Settings {
         bootstrap: kafka.bootstrap(),
         prefix: format!("{name}-{number}."),
+        inventory_topic: String::new(),
         id: "one".to_owned(),
         shards: 2,
         properties: Default::default(),

@@ -55,6 +55,7 @@ impl Site {
             let settings = Settings {
                 bootstrap: kafka.bootstrap(),
                 prefix: peer.prefix().to_owned(),
+                inventory_topic: String::new(),
                 id: "bench".to_owned(),
                 shards: 1,
                 properties: Default::default(),

@@ -14,6 +14,7 @@ pub(crate) fn cluster() -> (MockCluster<'static, DefaultProducerContext>, Broker
     let settings = Settings {
         bootstrap: cluster.bootstrap_servers(),
         prefix: "mock.".to_owned(),
+        inventory_topic: String::new(),
         id: "one".to_owned(),
         shards: 1,
         properties: Default::default(),

@@ -17,6 +17,26 @@ fn every_topic_is_found_by_its_name() {
 }
 
 #[test]
+fn inventory_may_be_somebody_elses() {
+    let (other, topic) = ("platform.inventory.host-ingress", Topic::Inventory);
+    let names = Names::new("p.").with_inventory(other);
+    assert_eq!(names.topic(topic), other);
+    assert_eq!(names.find(other.as_bytes()), Some(topic));
+    assert_eq!(names.find(b"p.inventory"), None);
+    for topic in Topic::ALL {
+        assert_eq!(names.is_ours(topic), topic != Topic::Inventory);
+        assert_eq!(names.find(names.topic(topic).as_bytes()), Some(topic));
+    }
+    let names = Names::new("p.").with_inventory("");
+    assert_eq!(
+        (names.topic(topic), names.is_ours(topic)),
+        ("p.inventory", true)
+    );
+    let names = Names::new("p.").with_inventory("p.inventory");
+    assert!(names.is_ours(topic));
+}
+
+#[test]
 fn prefixes_keep_deployments_apart() {
     let (one, two) = (Names::new("one."), Names::new("two."));
     assert_eq!(one.group("processor"), "one.processor");

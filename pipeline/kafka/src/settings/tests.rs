@@ -6,6 +6,7 @@ fn settings() -> Settings {
     Settings {
         bootstrap: "localhost:9092".to_owned(),
         prefix: "fleet-1.".to_owned(),
+        inventory_topic: String::new(),
         id: "a".to_owned(),
         shards: 1,
         properties: BTreeMap::new(),
@@ -25,6 +26,46 @@ fn usable_settings_pass() {
         };
         assert_eq!(checked.check(), Ok(()));
     }
+}
+
+#[test]
+fn inventory_may_have_a_topic_of_another_name() {
+    let given = |name: &str| {
+        let inventory_topic = name.to_owned();
+        Settings {
+            inventory_topic,
+            ..settings()
+        }
+    };
+    let long = "x".repeat(250);
+    for name in [
+        "",
+        "platform.inventory.host-ingress-p1",
+        "fleet-1.inventory",
+        &long[1..],
+    ] {
+        assert_eq!(given(name).check(), Ok(()), "{name}");
+    }
+    for name in [
+        "a b",
+        "a/b",
+        "fleet-1.status",
+        "fleet-1.schedule",
+        ".",
+        "..",
+        &long,
+    ] {
+        let expected = SettingsError::Inventory {
+            name: name.to_owned(),
+        };
+        assert_eq!(given(name).check(), Err(expected));
+    }
+    let names = given("platform.inventory.host-ingress").names();
+    assert_eq!(
+        names.topic(Topic::Inventory),
+        "platform.inventory.host-ingress"
+    );
+    assert_eq!(names.topic(Topic::Status), "fleet-1.status");
 }
 
 #[test]

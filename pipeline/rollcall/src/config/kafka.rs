@@ -20,6 +20,8 @@ pub(crate) struct KafkaConfig {
     /// `host:port`, several with commas.
     pub(crate) bootstrap: String,
     pub(crate) prefix: String,
+    /// "" = prefix and `inventory`.
+    inventory_topic: String,
     partitions: u32,
     /// 0 = as the brokers have it.
     replication: u32,
@@ -52,6 +54,7 @@ impl KafkaConfig {
         Settings {
             bootstrap: self.bootstrap.clone(),
             prefix: self.prefix.clone(),
+            inventory_topic: self.inventory_topic.clone(),
             id: id.to_owned(),
             shards,
             properties: self.properties.0.clone(),

@@ -160,6 +160,21 @@ fn a_registry_is_what_its_section_says() {
 }
 
 #[test]
+fn inventory_has_its_own_topic_where_it_is_named() {
+    let of = |lines: &str| {
+        load_text(&format!(
+            "[log]\nkind = \"kafka\"\n[kafka]\nbootstrap = \"b:9092\"\n{lines}"
+        ))
+    };
+    let named = |lines: &str| of(lines).unwrap().kafka.settings("a", 1).inventory_topic;
+    assert_eq!(named(""), "");
+    let topic = "platform.inventory.host-ingress-p1";
+    assert_eq!(named(&format!("inventory_topic = \"{topic}\"")), topic);
+    let refused = of("inventory_topic = \"rollcall.status\"").unwrap_err();
+    assert!(refused.to_string().contains("inventory_topic"), "{refused}");
+}
+
+#[test]
 fn self_check_is_on_unless_it_is_switched_off() {
     let on = load(&Sources::default()).unwrap().self_check.settings();
     assert!(on.is_some_and(|settings| settings.interval.as_secs() == 3_600));

@@ -13,7 +13,7 @@ use rollcall_model::{
 use rollcall_schemas::{Record, identity};
 use uuid::Uuid;
 
-use super::support::{START, ingress};
+use super::support::{INSIGHTS_ID, START, ingress};
 
 /// One input, before it has a place.
 #[derive(Clone, Debug)]
@@ -229,9 +229,14 @@ fn online(id: u8, epoch: u8, facts: u8) -> String {
         id => format!(r#","message_id":"m{id}""#),
     };
     let epoch = member("session_epoch", epoch);
+    // Without an id inventory would refuse the host.
+    let id = match facts {
+        0 => String::new(),
+        _ => format!(r#","insights_id":"{INSIGHTS_ID}""#),
+    };
     format!(
         r#"{{"type":"host-handshake"{message_id}{epoch},"version":1,
-            "payload":{{"canonical_facts":{{"fqdn":"{facts}"}}}}}}"#
+            "payload":{{"canonical_facts":{{"fqdn":"{facts}"{id}}}}}}}"#
     )
 }
 

@@ -175,7 +175,11 @@ impl World {
     }
 
     pub(super) fn read(&self, topic: Topic) -> Vec<Stored> {
-        self.log.read(topic, 0, 0, EVERYTHING).unwrap()
+        self.read_of(topic, 0)
+    }
+
+    pub(super) fn read_of(&self, topic: Topic, partition: u32) -> Vec<Stored> {
+        self.log.read(topic, partition, 0, EVERYTHING).unwrap()
     }
 
     pub(super) fn values<R: Record>(&self, topic: Topic) -> Vec<R> {
@@ -279,9 +283,13 @@ pub(super) fn ingress(client: &str, payload: &str) -> Ingress {
     }
 }
 
+/// By which inventory knows the host of every handshake here.
+pub(super) const INSIGHTS_ID: &str = "cabb61b6-e61d-4d70-b475-01f5c009e93c";
+
 pub(super) fn handshake(message_id: &str) -> String {
     format!(
         r#"{{"type":"host-handshake","message_id":"{message_id}","version":1,
-            "payload":{{"canonical_facts":{{"fqdn":"host.example"}}}}}}"#
+            "payload":{{"canonical_facts":{{
+                "fqdn":"host.example","insights_id":"{INSIGHTS_ID}"}}}}}}"#
     )
 }

@@ -1,12 +1,15 @@
 //! What one batch does: rows, derived streams, dead letters, timers.
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use rollcall_log::RECORD_BYTES_MAX;
 use rollcall_model::batch::{Batch, InputRange};
 use rollcall_model::row::Presence;
 use rollcall_model::{DeadLetter, LookupDue, Millis, Policy, Topic};
-use rollcall_schemas::Record as _;
+use rollcall_schemas::{Record as _, partition};
 
-use super::support::{START, World, block_on, contents, handshake, ingress, record, row, settle};
+use super::support::{
+    INSIGHTS_ID, START, World, block_on, contents, handshake, ingress, record, row, settle,
+};
 use crate::Turn;
 
 #[test]
@@ -40,6 +43,47 @@ fn answer_to_the_lookup_brings_tenant_and_inventory() {
     let inventory = world.read(Topic::Inventory);
     assert_eq!(inventory.len(), 1);
     assert_eq!(inventory[0].key.as_deref(), Some(&b"10000"[..]));
+}
+
+#[test]
+fn first_message_and_refresh_stand_in_one_partition_under_one_key() {
+    let world = World::with_partitions(4);
+    let mut processor = world.open_partition(partition::for_key(b"c1", 4));
+    world.keyed("c1", &handshake("m1"));
+    settle(&mut processor);
+    world.answer_all();
+    settle(&mut processor);
+    world.clock.advance(world.policy.refresh_after_ms + 1);
+    settle(&mut processor);
+    world.answer_all();
+    settle(&mut processor);
+    let told = world.everywhere(Topic::Inventory);
+    assert_eq!(told.len(), 2);
+    assert!(
+        told.iter()
+            .all(|record| record.key.as_deref() == Some(b"10000"))
+    );
+    let home = partition::for_key(b"10000", 4);
+    assert_eq!(world.read_of(Topic::Inventory, home), told);
+}
+
+#[test]
+fn a_message_that_inventory_would_refuse_is_an_event_and_counted() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        let world = World::new();
+        let (mut processor, _) = world.open(Default::default());
+        world.status("c1", &handshake("m1").replace(INSIGHTS_ID, "none"));
+        settle(&mut processor);
+        world.answer_all();
+        settle(&mut processor);
+        let expected = ["c1 connected", "c1 tenant-found", "c1 inventory-suppressed"];
+        assert_eq!(world.events(), expected);
+        assert!(world.read(Topic::Inventory).is_empty());
+    });
+    let told = recorder.handle().render();
+    let counted = "rollcall_process_inventory_suppressed_total{reason=\"no_id_fact\"} 1";
+    assert!(told.contains(counted), "{told}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ const SEEDS: u64 = 1_000;
 const TIMES_MIN: u32 = 5;
 
 /// Events with their reason, as the golden scripts show them.
-const EVENTS: [&str; 43] = [
+const EVENTS: [&str; 49] = [
     "connected",
     "connected (redelivery)",
     "updated",
@@ -40,6 +40,12 @@ const EVENTS: [&str; 43] = [
     "tenant-lost (registration)",
     "tenant-lost (refresh)",
     "tenant-lost (directory)",
+    "inventory-suppressed (org_id)",
+    "inventory-suppressed (identity_org_id)",
+    "inventory-suppressed (identity_type)",
+    "inventory-suppressed (identity_auth_type)",
+    "inventory-suppressed (identity_system)",
+    "inventory-suppressed (no_id_fact)",
     "delivery sent",
     "delivery queued (no_subscriber)",
     "delivery queued (send_failed)",

@@ -3,10 +3,10 @@
 //! Written from DESIGN.md section 4, not from the fold's code.
 
 use rollcall_fold::{Context, Ignored, Rows, Step, delivery_due, due};
-use rollcall_model::row::{GUARD_IDS_MAX, Presence};
+use rollcall_model::row::{GUARD_IDS_MAX, Kind, Presence};
 use rollcall_model::{
     Cause, ClientId, ConnectionEvent, ConnectionRow, Delivery, DeliveryState, Derived, Event,
-    EventKind, LookupId, RequestId, TimerKind,
+    EventKind, LookupId, RequestId, Suppressed, TimerKind,
 };
 
 use crate::world::{as_event, as_inventory, as_lookup};
@@ -194,8 +194,49 @@ fn check_derived(ctx: &Context<'_>, client: &ClientId, before: &Rows, step: &Ste
         assert_ne!(was, is, "an event tells of a change: {event:?}");
         check_owner(event, [row, before.connection.as_ref()]);
     }
+    check_inventory(ctx, client, step);
+    let lookups: Vec<_> = step.derived.iter().filter_map(as_lookup).collect();
+    assert!(lookups.len() <= 1, "one look-up at most");
+    for lookup in lookups {
+        assert_eq!(lookup.lookup_id, LookupId::derive(client, &lookup.cause));
+        let pending = row.and_then(|row| row.lookup.as_ref());
+        // In one firing a silent client may be asked for and then go offline.
+        let is_offline = row.is_some_and(|row| row.presence == Presence::Offline);
+        assert!(is_offline || pending.is_some_and(|pending| pending.id == lookup.lookup_id));
+    }
+    for derived in &step.derived {
+        let cause = derived.cause().expect("the fold names its causes");
+        let is_due = |due_at| due_at <= ctx.timers_at;
+        assert!(
+            matches!(cause, Cause::Record(_))
+                || matches!(cause, Cause::Timer { due_at, .. } if is_due(due_at))
+        );
+        assert!(
+            !matches!(derived, Derived::DeadLetter(_)),
+            "the fold refuses nothing"
+        );
+    }
+}
+
+/// Inventory is told once at most, or the history says why not.
+fn check_inventory(ctx: &Context<'_>, client: &ClientId, step: &Step) {
+    let row = step.rows.connection.as_ref();
     let messages: Vec<_> = step.derived.iter().filter_map(as_inventory).collect();
-    assert!(messages.len() <= 1, "one inventory message at most");
+    let suppressed = step.derived.iter().filter_map(as_event);
+    let suppressed = suppressed.filter(|event| event.kind == EventKind::InventorySuppressed);
+    let suppressed: Vec<_> = suppressed.map(|event| event.reason.as_str()).collect();
+    let told = messages.len() + suppressed.len();
+    assert!(told <= 1, "one inventory message at most, or why not");
+    for why in suppressed {
+        assert!(Suppressed::from_name(why).is_some(), "{why}");
+        let row = row.expect("a row is told of");
+        assert!(row.kind == Kind::Host && row.canonical_facts.is_some());
+        assert!(!row.org_id.is_empty() && row.presence != Presence::Offline);
+        assert_eq!(
+            (row.refreshed_at, row.inventory_owed),
+            (Some(ctx.now), None)
+        );
+    }
     for message in messages {
         let row = row.expect("inventory is told of rows");
         assert!(!message.org_id.is_empty(), "a tenantless row is never sent");
@@ -216,27 +257,6 @@ fn check_derived(ctx: &Context<'_>, client: &ClientId, before: &Rows, step: &Ste
         assert_eq!(
             message.request_id,
             RequestId::derive(client, &message.cause)
-        );
-    }
-    let lookups: Vec<_> = step.derived.iter().filter_map(as_lookup).collect();
-    assert!(lookups.len() <= 1, "one look-up at most");
-    for lookup in lookups {
-        assert_eq!(lookup.lookup_id, LookupId::derive(client, &lookup.cause));
-        let pending = row.and_then(|row| row.lookup.as_ref());
-        // In one firing a silent client may be asked for and then go offline.
-        let is_offline = row.is_some_and(|row| row.presence == Presence::Offline);
-        assert!(is_offline || pending.is_some_and(|pending| pending.id == lookup.lookup_id));
-    }
-    for derived in &step.derived {
-        let cause = derived.cause().expect("the fold names its causes");
-        let is_due = |due_at| due_at <= ctx.timers_at;
-        assert!(
-            matches!(cause, Cause::Record(_))
-                || matches!(cause, Cause::Timer { due_at, .. } if is_due(due_at))
-        );
-        assert!(
-            !matches!(derived, Derived::DeadLetter(_)),
-            "the fold refuses nothing"
         );
     }
 }

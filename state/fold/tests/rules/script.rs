@@ -3,7 +3,7 @@
 //! ```text
 //! # Prose. Lines that are indented are expectations, written by UPDATE_GOLDEN=1.
 //! policy retry_after_ms=10s                      overrides from here on
-//! 12:00:00 status/0 online id=a sent=11:59:59 facts={"fqdn":"h"}
+//! 12:00:00 status/0 online id=a sent=11:59:59 facts=h
 //!     row 1: presence=online org=- ...           only fields that changed; `-` is null or empty
 //!     due: 12:01:00 lookup-timeout
 //!     event: connected - -> 1

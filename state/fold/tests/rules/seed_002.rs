@@ -10,16 +10,18 @@
 
 use rollcall_model::event::{AnswerSource, Online, TenantAnswer, TenantOutcome};
 use rollcall_model::row::LookupWhy;
-use rollcall_model::{Event, EventKind, Json, Millis, Policy, Topic};
+use rollcall_model::{Event, EventKind, Millis, Policy, Topic};
 
-use crate::world::{Outcome, World, arrival, as_inventory, at, bare_online, v0_row};
+use crate::world::{
+    Outcome, World, arrival, as_inventory, at, bare_online, host_facts, system_identity, v0_row,
+};
 
 const HOUR_MS: i64 = 3_600_000;
 
 /// An online with facts, half a minute after anything before it.
 fn online(world: &mut World, message_id: &str) -> Outcome {
     let online = Online {
-        canonical_facts: Some(Json::new(r#"{"fqdn":"host"}"#).unwrap()),
+        canonical_facts: Some(host_facts("host")),
         ..bare_online(message_id)
     };
     let (offset, now) = (message_id.len() as u64, world.now + 30_000);
@@ -44,7 +46,7 @@ fn found() -> TenantOutcome {
     TenantOutcome::Found {
         org_id: "10000".to_owned(),
         account: "111000".to_owned(),
-        identity: Json::new(r#"{"type":"System"}"#).unwrap(),
+        identity: system_identity("10000"),
     }
 }
 
@@ -106,7 +108,7 @@ fn timestamp(world: &World) -> Option<Millis> {
 fn migration__a_v0_row_has_null_and_zero_and_gets_no_timer() {
     for org_id in ["", "10000"] {
         let mut world = World::new();
-        let facts = Json::new(r#"{"fqdn":"host"}"#).unwrap();
+        let facts = host_facts("host");
         world.row = Some(v0_row(&world.client, org_id, Some(facts)));
         assert_eq!((timestamp(&world), failures(&world)), (None, 0));
         assert_eq!(

@@ -11,6 +11,9 @@ use rollcall_model::{
     Event, EventKind, InventoryMessage, Json, LookupDue, Millis, Policy, Topic,
 };
 
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_128;
+
 use crate::invariants;
 
 /// Midnight of 2026-01-01 UTC: the day of every script.
@@ -259,6 +262,22 @@ pub(crate) fn bare_online(message_id: &str) -> Online {
             ..Destination::default()
         },
     }
+}
+
+/// Facts of the host `name`, by which inventory would know it.
+pub(crate) fn host_facts(name: &str) -> Json {
+    let id = Uuid::from_u128(xxh3_128(name.as_bytes()));
+    Json::new(&format!(r#"{{"insights_id":"{id}","fqdn":"{name}"}}"#)).unwrap()
+}
+
+/// The identity of a System of `org_id`, as inventory takes it.
+pub(crate) fn system_identity(org_id: &str) -> Json {
+    let system = r#"{"cn":"c1","cert_type":"system"}"#;
+    let proof = format!(r#""type":"System","auth_type":"cert-auth","system":{system}"#);
+    Json::new(&format!(
+        r#"{{"identity":{{"org_id":"{org_id}",{proof}}}}}"#
+    ))
+    .unwrap()
 }
 
 /// A row as it decodes from the v0 changelog: no timestamp, no failures, and nothing that v0

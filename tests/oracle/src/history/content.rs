@@ -7,13 +7,20 @@ use rollcall_model::row::{Destination, Kind, Protocol};
 
 use super::random::Random;
 
-const FACTS: [&str; 6] = [
-    r#"{"fqdn":"a"}"#,
-    r#"{"fqdn":"b"}"#,
-    r#"{"fqdn":"c"}"#,
+/// The first three tell inventory which host it is; the others in part, or not.
+const FACTS: [&str; 12] = [
+    r#"{"insights_id":"cabb61b6-e61d-4d70-b475-01f5c009e93c"}"#,
+    r#"{"subscription_manager_id":"CABB61B6E61D4D70B47501F5C009E93C","fqdn":"b"}"#,
+    r#"{"provider_id":"i-1","provider_type":"AWS","fqdn":"c"}"#,
     "{}",
     r#"["a"]"#,
     "null",
+    r#"{"fqdn":"d"}"#,
+    r#"{"insights_id":"no uuid","bios_uuid":"cabb61b6-e61d-4d70-b475-01f5c009e93c"}"#,
+    r#"{"provider_id":"i-1"}"#,
+    r#"{"provider_id":" ","provider_type":"gcp"}"#,
+    r#"{"provider_id":"i-1","provider_type":"attic"}"#,
+    r#"{"insights_id":5,"subscription_manager_id":["a"]}"#,
 ];
 const DISPATCHERS: [&str; 6] = [
     r#"{"rhc-worker-playbook":{}}"#,
@@ -82,6 +89,31 @@ pub(super) fn vary(random: &mut Random, online: &mut Online) {
             online.canonical_facts = json(FACTS[0]);
             online.dispatchers = json(DISPATCHERS[0]);
         }
+    }
+}
+
+/// The document of a tenant of `org_id`: mostly one that inventory takes, else one that breaks one
+/// of its rules, or says nothing.
+pub(super) fn identity(random: &mut Random, org_id: &str) -> String {
+    let written = |org_id: &str, kind: &str, proof: &str, rest: &str| {
+        format!(
+            r#"{{"identity":{{"org_id":"{org_id}","type":"{kind}","auth_type":"{proof}"{rest}}}}}"#
+        )
+    };
+    let system = r#","system":{"cn":"c","cert_type":"system"}"#;
+    if random.percent(75) {
+        return written(org_id, "System", "cert-auth", system);
+    }
+    match random.below(9) {
+        0 => written(org_id, "User", "jwt-auth", ""),
+        1 => written("org-else", "System", "cert-auth", system),
+        2 => written(org_id, "Toaster", "cert-auth", system),
+        3 => written(org_id, "System", "handshake", system),
+        4 => written(org_id, "System", "cert-auth", ""),
+        5 => written(org_id, "System", "cert-auth", r#","system":{"cn":"c"}"#),
+        6 => "{}".to_owned(),
+        7 => "null".to_owned(),
+        _ => r#"{"type":"System"}"#.to_owned(),
     }
 }
 

@@ -12,6 +12,7 @@ use rollcall_model::{
 };
 use uuid::Uuid;
 
+use super::content;
 use super::device::{Device, MOVES, Move, Publish, publish};
 use super::random::Random;
 use super::settings::{self, wait_ms};
@@ -316,24 +317,15 @@ impl Maker {
                 };
             }
             8 => String::new(),
-            9..11 => "org-other".to_owned(),
+            9 => "org-other".to_owned(),
+            10 => "o".repeat(35 + self.random.below(3)),
             _ => own,
         };
-        let identities = [
-            r#"{"type":"System"}"#,
-            r#"{"type":"User"}"#,
-            "{}",
-            "null",
-            "[1]",
-        ];
-        let which = match self.random.percent(80) {
-            true => 0,
-            false => self.random.below(identities.len()),
-        };
-        match Json::new(identities[which]) {
+        let account = (*self.random.pick(&["1", "1", "1", "2", ""])).to_owned();
+        match Json::new(&content::identity(&mut self.random, &org_id)) {
             Ok(identity) => TenantOutcome::Found {
                 org_id,
-                account: (*self.random.pick(&["1", "1", "1", "2", ""])).to_owned(),
+                account,
                 identity,
             },
             Err(_) => TenantOutcome::Unknown,

@@ -17,6 +17,7 @@ fn start(kafka: &Kafka, prefix: &str, properties: &[(&str, &str)]) -> Writers {
     let settings = Settings {
         bootstrap: kafka.bootstrap(),
         prefix: prefix.to_owned(),
+        inventory_topic: String::new(),
         id: "a".to_owned(),
         shards: 1,
         properties: given

@@ -10,7 +10,7 @@ use rollcall_model::row::{Kind, OfflineReason};
 use rollcall_model::{Arrival, DeliveryId, Derived, Event, Json, LookupId, Millis, Policy, Topic};
 use uuid::Uuid;
 
-use crate::world::{World, arrival, bare_online};
+use crate::world::{World, arrival, bare_online, host_facts, system_identity};
 
 /// One line of a random life. Small alphabets, so that ids and times meet.
 #[derive(Clone, Debug)]
@@ -373,7 +373,7 @@ fn content_of(id: u8, content: u8) -> Online {
         id.to_string()
     };
     let mut online = Online {
-        canonical_facts: json(r#"{"fqdn":"h"}"#),
+        canonical_facts: Some(host_facts("h")),
         ..bare_online(&id)
     };
     match content {
@@ -404,17 +404,16 @@ fn answer(world: &World, asked: Asked, outcome: u8) -> TenantAnswer {
         Asked::Other => AnswerSource::Resolver { lookup_id: other },
         Asked::Directory => AnswerSource::Directory,
     };
-    let found = |org_id: &str, identity: &str| TenantOutcome::Found {
+    let found = |org_id: &str, identity: Json| TenantOutcome::Found {
         org_id: org_id.to_owned(),
         account: "2".to_owned(),
-        identity: Json::new(identity).unwrap(),
+        identity,
     };
-    let system = r#"{"type":"System"}"#;
     let outcome = match outcome {
-        0 | 1 => found("1", system),
-        2 => found("7", system),
-        3 => found("", system),
-        4 => found("1", "{}"),
+        0 | 1 => found("1", system_identity("1")),
+        2 => found("7", system_identity("7")),
+        3 => found("", system_identity("")),
+        4 => found("1", Json::new("{}").unwrap()),
         5 => TenantOutcome::Unknown,
         _ => TenantOutcome::Unavailable {
             cause: String::new(),

@@ -15,7 +15,7 @@ use rollcall_model::{
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-use crate::world::{World, bare_online, parse_at};
+use crate::world::{World, bare_online, host_facts, parse_at, system_identity};
 
 /// Names that scripts give to ids, so that expectations can be read.
 #[derive(Clone, Default)]
@@ -83,6 +83,21 @@ impl<'a> Words<'a> {
     fn json(&mut self, key: &str) -> Result<Option<Json>, String> {
         let read = |text: &str| Json::new(text).map_err(|error| format!("{key}: {error}"));
         self.take(key).map(read).transpose()
+    }
+
+    /// A host by its name, or facts in full.
+    fn facts(&mut self) -> Result<Option<Json>, String> {
+        let is_name = |text: &str| {
+            !["", "null"].contains(&text) && text.bytes().all(|b| b.is_ascii_lowercase())
+        };
+        match self
+            .pairs
+            .iter()
+            .position(|(key, text)| *key == "facts" && is_name(text))
+        {
+            Some(place) => Ok(Some(host_facts(self.pairs.remove(place).1))),
+            None => self.json("facts"),
+        }
     }
 
     fn done(self) -> Result<(), String> {
@@ -163,7 +178,7 @@ pub(crate) fn record(
 /// `v0-row org=1 facts={...}`: a row as an older build wrote it.
 pub(crate) fn v0_row(client: &ClientId, words: &[&str]) -> Result<ConnectionRow, String> {
     let mut words = Words::new(words);
-    let row = crate::world::v0_row(client, &words.text("org"), words.json("facts")?);
+    let row = crate::world::v0_row(client, &words.text("org"), words.facts()?);
     words.done().map(|()| row)
 }
 
@@ -206,7 +221,7 @@ fn online(names: &mut Names, words: &mut Words<'_>) -> Result<Online, String> {
     );
     online.sent = words.time("sent")?;
     online.epoch = words.number("epoch")?;
-    online.canonical_facts = words.json("facts")?;
+    online.canonical_facts = words.facts()?;
     online.dispatchers = words.json("dispatchers")?;
     online.tags = words.json("tags")?;
     online.catalog_service_facts = words.json("catalog")?;
@@ -244,11 +259,16 @@ fn answer(world: &World, verb: &str, words: &mut Words<'_>) -> Result<TenantAnsw
     let outcome = match verb {
         "found" => {
             let org_id = words.text("org");
-            let system = format!("{{\"org_id\":\"{org_id}\",\"type\":\"System\"}}");
-            let identity = words.take("identity").unwrap_or(&system);
+            let identity = match words.take("identity") {
+                None => system_identity(&org_id),
+                Some(text) => match text.strip_prefix("of-") {
+                    Some(org_id) => system_identity(org_id),
+                    None => Json::new(text).map_err(|error| error.to_string())?,
+                },
+            };
             TenantOutcome::Found {
                 account: words.text("account"),
-                identity: Json::new(identity).map_err(|error| error.to_string())?,
+                identity,
                 org_id,
             }
         }

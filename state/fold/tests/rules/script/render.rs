@@ -9,7 +9,7 @@ use rollcall_model::{
 };
 
 use crate::script::Names;
-use crate::world::{Outcome, World, show_at};
+use crate::world::{Outcome, World, host_facts, show_at, system_identity};
 
 /// A row as names and values; `-` is null or empty.
 pub(crate) type Fields = Vec<(&'static str, String)>;
@@ -116,7 +116,7 @@ pub(crate) fn fields(row: &ConnectionRow, names: &Names) -> Fields {
         ("unverified_at", time(row.unverified_at)),
         ("org", word(&row.org_id)),
         ("account", word(&row.account)),
-        ("identity", json(row.identity.as_ref())),
+        ("identity", identity(row)),
         ("confirmed_at", time(row.tenant_confirmed_at)),
         ("lookup_timestamp", time(row.tenant_lookup_timestamp)),
         ("failures", row.tenant_lookup_failure_count.to_string()),
@@ -134,7 +134,7 @@ pub(crate) fn fields(row: &ConnectionRow, names: &Names) -> Fields {
         ("guard", word(&guard.join(","))),
         ("dialect", row.dialect.as_str().to_owned()),
         ("kind", kind.to_owned()),
-        ("facts", json(row.canonical_facts.as_ref())),
+        ("facts", facts(row.canonical_facts.as_ref())),
         ("dispatchers", json(row.dispatchers.as_ref())),
         ("tags", json(row.tags.as_ref())),
         ("catalog", json(row.catalog_service_facts.as_ref())),
@@ -227,6 +227,23 @@ fn show_coordinates(at: Coordinates) -> String {
 
 fn time(at: Option<Millis>) -> String {
     dash(at.map(show_at))
+}
+
+/// As `parse.rs` reads it: the usual document of a tenant by its organisation.
+fn identity(row: &ConnectionRow) -> String {
+    match &row.identity {
+        Some(identity) if *identity == system_identity(&row.org_id) => format!("of-{}", row.org_id),
+        other => json(other.as_ref()),
+    }
+}
+
+/// As `parse.rs` reads them: the usual facts of a host by its name.
+fn facts(facts: Option<&Json>) -> String {
+    let value = facts.map(Json::value).unwrap_or_default();
+    match value["fqdn"].as_str() {
+        Some(name) if facts == Some(&host_facts(name)) => name.to_owned(),
+        _ => json(facts),
+    }
 }
 
 fn json(json: Option<&Json>) -> String {
