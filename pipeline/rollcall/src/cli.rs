@@ -3,11 +3,13 @@
 mod dlq;
 mod fleet;
 mod schemas;
+mod tenants;
 mod topics;
 
 pub(crate) use dlq::{Dlq, Filter as DlqFilter, Letters, Replay};
 pub(crate) use fleet::Fleet;
 pub(crate) use schemas::{Schemas, SchemasOf};
+pub(crate) use tenants::{Assign, ListTenantless, Remove, RetryTenants, Tenants};
 pub(crate) use topics::{Topics, TopicsOf};
 
 use std::net::SocketAddr;
@@ -75,6 +77,9 @@ Exit code 0 when equal, else 1. Records and tables stay as they are."
     /// Look at the records that could not be folded, and fold them again once that is mended
     #[command(subcommand)]
     Dlq(Dlq),
+    /// See who has no tenant and why, have clients looked up now, or say whose they are
+    #[command(subcommand)]
+    Tenants(Tenants),
     /// Make the topics on Kafka, or see how they differ from what they should be
     #[command(subcommand)]
     Topics(Topics),
