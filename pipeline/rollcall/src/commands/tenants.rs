@@ -114,7 +114,7 @@ pub(crate) fn assign(args: &Assign) -> Outcome {
 pub(crate) fn remove(args: &Remove) -> Outcome {
     let entries = match &args.file {
         Some(file) => Entries::removals(file)?,
-        None => Entries::named(&args.clients),
+        None => Entries::named(args.clients.clone()),
     };
     direct(&args.target, "remove", args.dry_run, entries)
 }

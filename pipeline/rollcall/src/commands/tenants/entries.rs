@@ -79,8 +79,8 @@ impl Entries {
     }
 
     /// These clients are nobody's.
-    pub(super) fn named(clients: &[String]) -> Self {
-        let clients = clients.to_vec().into_iter().map(|client_id| {
+    pub(super) fn named(clients: Vec<String>) -> Self {
+        let clients = clients.into_iter().map(|client_id| {
             let entry = Entry {
                 client_id,
                 org_id: String::new(),
