@@ -27,7 +27,7 @@ fn read(name: &str, text: &str, is_removal: bool) -> Result<Vec<String>, String>
 
 #[test]
 fn csv_lines_are_read_by_the_names_of_their_columns() {
-    let text = "org_id,client_id,account\n7,c-1,8\n\"7\", \"c,2\" ,\n";
+    let text = "org_id,client_id,account\n7,c-1,8\n\"7\",\"c,2\",\n";
     let told = read("a.csv", text, false).unwrap();
     assert_eq!(
         told,
