@@ -103,6 +103,7 @@ fn tenant_answer(answer: &TenantAnswer) -> Value {
     let (source, lookup_id) = match answer.source {
         AnswerSource::Resolver { lookup_id } => ("resolver", text(&lookup_id)),
         AnswerSource::Directory => ("directory", Value::Null),
+        AnswerSource::Operator => ("operator", Value::Null),
     };
     let mut fields = Map::new();
     fields.insert("source".into(), source.into());

@@ -60,7 +60,7 @@ macro_rules! texts {
 const SUBJECTS: [Texts; 12] = [
     texts!(Ingress, "ingress"),
     texts!(OutboundRequest, "outbound_request"),
-    texts!(TenantAnswer, "tenant_answer"),
+    texts!(TenantAnswer, "tenant_answer", "tenant_answer.v0"),
     texts!(Receipt, "receipt"),
     texts!(ConnectionRow, "connection_row", "connection_row.v0"),
     texts!(Delivery, "delivery"),

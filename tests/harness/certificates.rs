@@ -32,6 +32,28 @@ pub fn signed(folder: &Path, authority: &str, name: &str) -> anyhow::Result<()> 
     )
 }
 
+/// As [`signed`], of a certificate that was valid on one day long ago.
+pub fn expired(folder: &Path, authority: &str, name: &str) -> anyhow::Result<()> {
+    // `x509` gives no certificate of the past; `ca` does, and keeps books about it.
+    let book = "[ca]\ndefault_ca = c\n[c]\ndatabase = index\nserial = serial\nnew_certs_dir = .\n\
+                default_md = sha256\npolicy = p\nx509_extensions = x\n[p]\n\
+                commonName = supplied\n[x]\nsubjectAltName = IP:127.0.0.1\n";
+    for (file, text) in [("ca.conf", book), ("index", ""), ("serial", "01\n")] {
+        std::fs::write(folder.join(file), text)?;
+    }
+    openssl(
+        folder,
+        &format!("req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"),
+    )?;
+    openssl(
+        folder,
+        &format!(
+            "ca -batch -notext -config ca.conf -cert {authority}.pem -keyfile {authority}.key \
+             -startdate 20200101000000Z -enddate 20200102000000Z -in {name}.csr -out {name}.pem"
+        ),
+    )
+}
+
 fn openssl(folder: &Path, line: &str) -> anyhow::Result<()> {
     let output = Command::new("openssl")
         .args(line.split_whitespace())

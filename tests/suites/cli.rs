@@ -96,10 +96,17 @@ fn a_node_that_lacks_something_ends_with_2_and_names_the_key() {
     let data = format!("[process]\ndata_dir = {:?}\n", folder.path().join("data"));
     let url = "[mqtt]\nurl = \"mqtt://127.0.0.1:1\"\n";
     // (configuration, roles, what the error must say)
-    let table: [(String, &[&str], &[&str]); 6] = [
+    let gateway =
+        "[tenant]\nkind = \"gateway\"\nurl = \"https://gateway/\"\nca_file = \"none.pem\"\n";
+    let table: [(String, &[&str], &[&str]); 7] = [
         (String::new(), &[], &["[process] data_dir"]),
         (data.clone(), &[], &["[mqtt] url", "mqtt://"]),
         (data.clone() + url, &[], &["[tenant] file", "orgId"]),
+        (
+            data.clone() + url + gateway,
+            &[],
+            &["[tenant] ca_file none.pem", "No such file"],
+        ),
         (data.clone(), &["resolve"], &["--role process"]),
         (data.clone(), &["brigde"], &["brigde", "bridge"]),
         (

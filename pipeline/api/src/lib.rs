@@ -6,8 +6,9 @@
 //! any topic ───▶ Tail ──────────────────┴─▶ ops, `rollcall tail`
 //! ```
 //!
-//! What is to be sent to a device goes to `requests`, a replayed dead letter to its topic; nothing
-//! else is written. Answers may lag behind the log; `/readyz` says by how many records and seconds.
+//! What is to be sent to a device goes to `requests`, a replayed dead letter to its topic, what an
+//! operator says of tenants to `tenants`; nothing else is written. Answers may lag behind the log;
+//! `/readyz` says by how many records and seconds.
 
 mod comparisons;
 mod config;
@@ -26,6 +27,7 @@ mod replica;
 mod requests;
 mod serve;
 mod shape;
+mod tenants;
 
 pub mod metrics;
 pub mod tail;

@@ -33,10 +33,21 @@ pub const REPLICA_COMPARISONS: &str = "rollcall_replica_comparisons_total";
 /// Changelog partitions whose newest comparison found a difference. Label `topic`.
 pub const REPLICA_MISMATCHES: &str = "rollcall_replica_mismatches";
 
+/// Connected rows without a tenant. Label `cause`.
+pub const TENANTLESS: &str = "rollcall_tenantless_connections";
+/// How long the oldest session without a tenant has lasted. Label `cause`.
+pub const TENANTLESS_OLDEST: &str = "rollcall_tenantless_oldest_seconds";
+
 /// Upper bounds of every duration's histogram, in seconds: 1 ms to 10 s, around the goals of
 /// DESIGN.md section 11.
 const DURATION_BUCKETS_S: [f64; 11] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
+];
+
+/// Bounds of the time that a client waits for its tenant, in seconds: an answer, an outage, a
+/// retry, a day.
+const TENANT_BUCKETS_S: [f64; 10] = [
+    0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1_800.0, 7_200.0, 28_800.0, 86_400.0,
 ];
 
 /// Bounds of a histogram of record counts.
@@ -93,6 +104,16 @@ pub fn describe() {
         Unit::Count,
         "Changelog partitions of which the replica has another digest than the schedule."
     );
+    describe_gauge!(
+        TENANTLESS,
+        Unit::Count,
+        "Connected rows without a tenant, by cause."
+    );
+    describe_gauge!(
+        TENANTLESS_OLDEST,
+        Unit::Seconds,
+        "How long the oldest session without a tenant has lasted, by cause."
+    );
 }
 
 /// Installs the process's recorder; call it once, before anything is counted.
@@ -118,9 +139,12 @@ pub async fn upkeep(handle: PrometheusHandle, mut stop: watch::Receiver<bool>) {
 /// up.
 pub(crate) fn builder() -> Result<PrometheusBuilder, BuildError> {
     let durations = Matcher::Suffix("_seconds".to_owned());
+    // Of another crate, and of another size than an answer's.
+    let tenant = Matcher::Full("rollcall_process_time_to_tenant_seconds".to_owned());
     let records = Matcher::Suffix("_records".to_owned());
     PrometheusBuilder::new()
         .set_buckets_for_metric(durations, &DURATION_BUCKETS_S)?
+        .set_buckets_for_metric(tenant, &TENANT_BUCKETS_S)?
         .set_buckets_for_metric(records, &RECORD_BUCKETS)
 }
 
@@ -134,6 +158,12 @@ pub(crate) fn answered(route: &str, status: u16, seconds: f64) {
 /// The number of rows of one presence changed.
 pub(crate) fn connections(presence: Presence, count: usize) {
     gauge!(CONNECTIONS, "presence" => presence.as_str()).set(count as f64);
+}
+
+/// How many connected rows have no tenant for one cause, and how old the oldest one's session is.
+pub(crate) fn tenantless(cause: &'static str, count: u64, oldest_ms: u64) {
+    gauge!(TENANTLESS, "cause" => cause).set(count as f64);
+    gauge!(TENANTLESS_OLDEST, "cause" => cause).set(oldest_ms as f64 / 1000.0);
 }
 
 /// Records of a changelog were applied, and this many wait.

@@ -5,6 +5,8 @@ mod connections;
 mod dead_letters;
 mod probes;
 mod records;
+mod stream;
+mod tenants;
 
 use std::sync::Arc;
 
@@ -60,6 +62,10 @@ pub fn ops(state: Ops) -> Router {
         .route("/ops/topics/{topic}/records", get(records::stream))
         .route("/ops/dead-letters", get(dead_letters::list))
         .route("/ops/dead-letters/replay", post(dead_letters::replay))
+        .route("/ops/tenantless", get(tenants::list))
+        .route("/ops/tenants/retry", post(tenants::retry))
+        .route("/ops/tenants/assign", post(tenants::assign))
+        .route("/ops/tenants/remove", post(tenants::remove))
         .with_state(state);
     guard(router, REQUEST_TIMEOUT)
 }

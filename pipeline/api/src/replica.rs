@@ -15,6 +15,7 @@ mod follow;
 mod keys;
 mod progress;
 mod read;
+mod tenantless;
 mod totals;
 mod write;
 
@@ -24,16 +25,19 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use rollcall_log::{Clock, Log};
+use rollcall_model::Policy;
 use rollcall_model::row::Presence;
 use rollcall_tables::{Error, MemoryPairs, Pairs, Table};
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::Lookup;
+use crate::metrics;
 use crate::problem::Problem;
 use compare::Compared;
 use totals::Totals;
 
 pub(crate) use compare::ShownDigests;
+pub(crate) use tenantless::{Tenantless, WHYS, Why};
 
 pub use follow::Follower;
 
@@ -59,6 +63,9 @@ pub struct Kept {
     /// What tells the log from others that these pairs may have been of, such as where its brokers
     /// are: under another name everything is read again.
     pub log_name: String,
+    /// With more failures than this a row without a tenant is not retried (`[policy]
+    /// max_failures`): under another number everything is read again.
+    pub max_failures: u32,
 }
 
 /// The rows as of a moment ago; clones share them.
@@ -92,6 +99,8 @@ struct Shared {
     /// Changes after every round of the follower that applied something, and when it becomes ready.
     rounds: watch::Sender<u64>,
     lists: Semaphore,
+    /// [`Kept::max_failures`].
+    max_failures: u32,
 }
 
 impl Kept {
@@ -100,6 +109,7 @@ impl Kept {
         Self {
             pairs: Arc::new(MemoryPairs::default()),
             log_name: String::new(),
+            max_failures: Policy::default().max_failures,
         }
     }
 }
@@ -118,9 +128,11 @@ impl Replica {
             behind_since: AtomicI64::new(NOT_BEHIND),
             rounds: watch::Sender::new(0),
             lists: Semaphore::new(LISTS_MAX),
+            max_failures: kept.max_failures,
         });
         let replica = Replica { shared };
-        let follower = Follower::new(log, clock, replica.clone(), kept.log_name);
+        let (name, max_failures) = (kept.log_name, kept.max_failures);
+        let follower = Follower::new(log, clock, replica.clone(), name, max_failures);
         (replica, follower)
     }
 
@@ -214,6 +226,40 @@ impl Replica {
         let counts = PRESENCES.into_iter().zip(totals);
         let found = counts.into_iter().find(|(one, _)| *one == presence);
         found.map_or(0, |(_, count)| usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    /// Connected rows without a tenant for this cause, oldest session first, from the first after
+    /// `after` (its session's begin and client id). Takes time in proportion to `limit`.
+    pub(crate) fn tenantless(
+        &self,
+        why: Why,
+        after: Option<(i64, &[u8])>,
+        limit: usize,
+    ) -> Result<Vec<Tenantless>, Error> {
+        let view = self.shared.pairs.view();
+        read::tenantless(view.as_ref(), why, after, limit)
+    }
+
+    /// With more failures than this a row without a tenant is not retried.
+    pub(crate) fn max_failures(&self) -> u32 {
+        self.shared.max_failures
+    }
+
+    /// Sets the gauges of rows without a tenant: how many, and how old the oldest one's session is.
+    /// Reads one index entry a cause; nothing while the replica is filled.
+    pub(crate) fn measure(&self) {
+        if !self.is_ready() {
+            return;
+        }
+        let counts = self.shared.totals.read().tenantless;
+        let (view, now) = (self.shared.pairs.view(), self.shared.clock.now());
+        for (why, count) in WHYS.into_iter().zip(counts) {
+            // What cannot be read now is read at the next look.
+            if let Ok(oldest) = read::oldest_tenantless(view.as_ref(), why) {
+                let age_ms = oldest.map_or(0, |since| now.0.saturating_sub(since));
+                metrics::tenantless(why.as_str(), count, u64::try_from(age_ms).unwrap_or(0));
+            }
+        }
     }
 
     /// What `question` finds, if the replica can be believed: before it has caught up, a row that

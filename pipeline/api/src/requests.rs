@@ -42,6 +42,12 @@ impl Requests {
         Self { log, clock }
     }
 
+    /// The time `age_ms` ago, milliseconds UTC since 1970.
+    pub(crate) fn ago(&self, age_ms: usize) -> i64 {
+        let age_ms = i64::try_from(age_ms).unwrap_or(i64::MAX);
+        self.clock.now().0.saturating_sub(age_ms)
+    }
+
     /// Asks for `body` to be sent to the client of `row`: `201 {"id"}` once the request is durable.
     /// What becomes of it stands in `outbox` and `events` under that id.
     pub(crate) async fn send(

@@ -19,3 +19,4 @@ mod replica;
 mod small;
 mod support;
 mod tail;
+mod tenants;

@@ -4,12 +4,14 @@ mod dlq;
 mod fleet;
 mod import;
 mod schemas;
+mod tenants;
 mod topics;
 
 pub(crate) use dlq::{Dlq, Filter as DlqFilter, Letters, Replay};
 pub(crate) use fleet::Fleet;
 pub(crate) use import::Import;
 pub(crate) use schemas::{Schemas, SchemasOf};
+pub(crate) use tenants::{Assign, ListTenantless, Remove, RetryTenants, Tenants};
 pub(crate) use topics::{Topics, TopicsOf};
 
 use std::net::SocketAddr;
@@ -80,6 +82,9 @@ Exit code 0 when equal, else 1. Records and tables stay as they are."
     /// Bring a fleet over from a deployed Cloud Connector: its table, its ingress topic
     #[command(after_help = import::HELP)]
     Import(Import),
+    /// See who has no tenant and why, have clients looked up now, or say whose they are
+    #[command(subcommand)]
+    Tenants(Tenants),
     /// Make the topics on Kafka, or see how they differ from what they should be
     #[command(subcommand)]
     Topics(Topics),

@@ -23,7 +23,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use cli::{Cli, Command, Connections, Dlq};
+use cli::{Cli, Command, Connections, Dlq, Tenants};
 use commands::{Failure, Outcome};
 use tokio_rustls::rustls::crypto::ring;
 use tracing_subscriber::EnvFilter;
@@ -74,6 +74,10 @@ fn run(command: Command) -> Outcome {
         Command::Dlq(Dlq::List(args)) => commands::dlq::list(&args),
         Command::Dlq(Dlq::Replay(args)) => commands::dlq::replay(&args),
         Command::Import(args) => commands::import::run(&args),
+        Command::Tenants(Tenants::List(args)) => commands::tenants::list(&args),
+        Command::Tenants(Tenants::Retry(args)) => commands::tenants::retry(&args),
+        Command::Tenants(Tenants::Assign(args)) => commands::tenants::assign(&args),
+        Command::Tenants(Tenants::Remove(args)) => commands::tenants::remove(&args),
         Command::Topics(command) => commands::topics::run(&command),
         Command::Schemas(command) => commands::schemas::run(&command),
     }

@@ -201,6 +201,7 @@ pub(crate) fn open_replica(config: &Config, folders: &Folders) -> anyhow::Result
     Ok(Kept {
         pairs: Arc::new(pairs.context("cannot open the replica")?),
         log_name: log_name(config),
+        max_failures: config.policy().max_failures,
     })
 }
 

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use rollcall_fold::{Context, Rows, Step};
 use rollcall_log::Stored;
 use rollcall_model::batch::InputRange;
+use rollcall_model::row::Presence;
 use rollcall_model::{
-    ClientId, ConnectionRow, Coordinates, Delivery, Derived, Policy, ReasonCode, Topic,
+    ClientId, ConnectionRow, Coordinates, Delivery, Derived, Millis, Policy, ReasonCode, Topic,
 };
 use rollcall_tables::{Due, Table, Tables};
 
@@ -152,7 +153,12 @@ impl Folding<'_> {
                 let delivery = rollcall_fold::delivery_of(&client, &event, &arrival);
                 let keys = Keys::of(&client, delivery.map(|id| outbox_key(&client, id)));
                 let rows = self.take(&keys)?;
+                let begun = waiting_since(rows.connection.as_ref());
                 let step = rollcall_fold::step(&self.ctx, &client, rows, &event, &arrival);
+                let row = step.rows.connection.as_ref();
+                if let (Some(begun), Some(_)) = (begun, row.filter(|row| !row.org_id.is_empty())) {
+                    metrics::tenant_found(self.ctx.now - begun);
+                }
                 self.settle(&keys, step, traceparent);
             }
             Err(refused) => {
@@ -209,6 +215,12 @@ impl Folding<'_> {
             .map(|derived| (traceparent.clone(), derived));
         self.derived.extend(traced);
     }
+}
+
+/// When the session of a connected client without a tenant began.
+fn waiting_since(row: Option<&ConnectionRow>) -> Option<Millis> {
+    let row = row.filter(|row| row.org_id.is_empty() && row.presence != Presence::Offline)?;
+    Some(row.session.connected_at)
 }
 
 /// The trace that a record carries, passed on untouched.

@@ -42,6 +42,8 @@ pub const CHECKPOINT: &str = "rollcall_process_checkpoint_batch_number";
 pub const CHECKPOINT_AT: &str = "rollcall_process_checkpoint_timestamp_seconds";
 /// Number of the newest batch, by partition.
 pub const BATCH_NUMBER: &str = "rollcall_process_batch_number";
+/// How long a client was connected without a tenant when it was found, in seconds.
+pub const TIME_TO_TENANT: &str = "rollcall_process_time_to_tenant_seconds";
 /// When a partition's tables were last compared with their digest, by partition.
 pub const COMPARED_AT: &str = "rollcall_self_check_last_timestamp_seconds";
 /// How long the last walk through a partition took, by partition.
@@ -96,6 +98,11 @@ pub fn describe() {
         "Time of that batch, Unix time, by partition."
     );
     describe_gauge!(BATCH_NUMBER, "Number of the newest batch, by partition.");
+    describe_histogram!(
+        TIME_TO_TENANT,
+        Unit::Seconds,
+        "How long clients were connected without a tenant when it was found."
+    );
     describe_gauge!(
         COMPARED_AT,
         Unit::Seconds,
@@ -133,6 +140,15 @@ pub(crate) fn derived(topic: Topic, records: u64) {
 
 pub(crate) fn suppressed(why: Suppressed) {
     counter!(SUPPRESSED, "reason" => why.as_str()).increment(1);
+}
+
+/// A connected client without a tenant got one, `ms` after its session began.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a histogram takes floats; exact below 2^53 milliseconds"
+)]
+pub(crate) fn tenant_found(ms: i64) {
+    histogram!(TIME_TO_TENANT).record(ms.max(0) as f64 / 1_000.0);
 }
 
 /// How far a partition is behind.

@@ -4,6 +4,7 @@ mod anywhere;
 mod backlog;
 mod checkpoint;
 mod ids;
+mod look_ups;
 mod material;
 mod rebuild;
 mod refused;

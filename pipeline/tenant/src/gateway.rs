@@ -10,14 +10,13 @@ mod answer;
 mod ask;
 mod breaker;
 mod cache;
+mod pace;
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parking_lot::Mutex;
 use rollcall_log::Clock;
 use rollcall_model::LookupDue;
@@ -32,6 +31,7 @@ use answer::Verdict;
 use ask::Asker;
 use breaker::{Admit, Breaker};
 use cache::Cache;
+use pace::Pace;
 
 pub(crate) use breaker::State;
 
@@ -43,7 +43,8 @@ pub struct Gateway {
     breaker: Mutex<Breaker>,
     /// Requests that may be under way.
     places: Semaphore,
-    rate: DefaultDirectRateLimiter,
+    /// How close they follow each other.
+    pace: Pace,
 }
 
 impl Gateway {
@@ -51,16 +52,13 @@ impl Gateway {
     ///
     /// Errors: [`ConfigError`].
     pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
-        let rate = NonZeroU32::new(config.rate_per_second).unwrap_or(NonZeroU32::MIN);
-        // One at a time, evenly spread: what recovers sees no burst.
-        let quota = Quota::per_second(rate).allow_burst(NonZeroU32::MIN);
         Ok(Self {
             asker: Asker::new(config)?,
             clock,
             cache: Mutex::new(Cache::new(config)),
             breaker: Mutex::new(Breaker::new(config.timeout)),
             places: Semaphore::new(config.concurrency as usize),
-            rate: RateLimiter::direct(quota),
+            pace: Pace::new(config.rate_per_second),
         })
     }
 
@@ -76,7 +74,7 @@ impl Gateway {
         }
         // Its places are never taken away.
         let _place = self.places.acquire().await;
-        self.rate.until_ready().await;
+        self.pace.turn().await;
         if let Some(outcome) = self.refusal(true) {
             return outcome;
         }

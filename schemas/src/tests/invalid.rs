@@ -51,6 +51,19 @@ fn found_without_an_organisation_is_refused() {
 }
 
 #[test]
+fn an_operator_that_answers_is_refused() {
+    let said = |outcome| TenantAnswer {
+        source: AnswerSource::Operator,
+        outcome,
+    };
+    check::<TenantAnswer>(&said(TenantOutcome::Unknown).encode(), "outcome");
+    let TenantAnswer { outcome, .. } = found("1");
+    check::<TenantAnswer>(&said(outcome).encode(), "outcome");
+    let cause = "alice".to_owned();
+    TenantAnswer::decode(&said(TenantOutcome::Unavailable { cause }).encode()).unwrap();
+}
+
+#[test]
 fn found_without_an_identity_is_refused() {
     let header = found("1").encode()[..10].to_vec();
     // directory, null, found, "1", "", null, ""
@@ -81,7 +94,7 @@ fn an_answer_of_the_resolver_names_its_lookup() {
 fn names_that_this_build_does_not_know_are_refused() {
     let header = found("1").encode()[..10].to_vec();
     // `other` is the last symbol of each enum: source, then outcome.
-    check::<TenantAnswer>(&[&header[..], &[4, 0, 2, 0, 0, 0, 0]].concat(), "source");
+    check::<TenantAnswer>(&[&header[..], &[6, 0, 2, 0, 0, 0, 0]].concat(), "source");
     check::<TenantAnswer>(&[&header[..], &[2, 0, 6, 0, 0, 0, 0]].concat(), "outcome");
 }
 

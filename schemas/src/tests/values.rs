@@ -222,13 +222,17 @@ impl<'a> Pick<'a> {
     }
 
     pub(super) fn tenant_answer(&mut self) -> TenantAnswer {
-        let source = match self.bool() {
-            true => AnswerSource::Resolver {
+        let source = match self.u8() % 4 {
+            0 => AnswerSource::Operator,
+            1 => AnswerSource::Directory,
+            _ => AnswerSource::Resolver {
                 lookup_id: LookupId(self.uuid()),
             },
-            false => AnswerSource::Directory,
         };
         let outcome = match self.u8() % 3 {
+            _ if source == AnswerSource::Operator => {
+                TenantOutcome::Unavailable { cause: self.text() }
+            }
             0 => TenantOutcome::Found {
                 org_id: format!("1{}", self.text()),
                 account: self.text(),

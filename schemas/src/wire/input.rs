@@ -148,6 +148,7 @@ impl<'a> Wire<'a> for TenantAnswer<'a> {
                 (AnswerSource::Resolver, Some(Id::Value(lookup_id.0)))
             }
             event::AnswerSource::Directory => (AnswerSource::Directory, None),
+            event::AnswerSource::Operator => (AnswerSource::Operator, None),
         };
         let empty = Self {
             source,
@@ -191,6 +192,13 @@ impl<'a> Wire<'a> for TenantAnswer<'a> {
                 ));
             }
             (AnswerSource::Directory, _) => event::AnswerSource::Directory,
+            (AnswerSource::Operator, _) if self.outcome != TenantOutcome::Unavailable => {
+                return Err(Bad::new(
+                    "outcome",
+                    "an operator asks and knows nothing: it must be unavailable",
+                ));
+            }
+            (AnswerSource::Operator, _) => event::AnswerSource::Operator,
             (AnswerSource::Other, _) => {
                 return Err(Bad::new("source", "this build does not know the name"));
             }

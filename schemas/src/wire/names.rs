@@ -80,6 +80,7 @@ pub(crate) enum BodyKind {
 pub(crate) enum AnswerSource {
     Resolver,
     Directory,
+    Operator,
     #[serde(other)]
     Other,
 }

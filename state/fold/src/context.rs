@@ -59,6 +59,8 @@ pub enum Ignored {
     NotInDoubt,
     /// A tenant answer to another look-up than the pending one, or to none.
     StaleAnswer,
+    /// An operator asks for a look-up that is under way.
+    LookupPending,
     /// A receipt for another attempt than the running one, or for a finished delivery.
     StaleReceipt,
     /// An answer or a receipt for a delivery that the outbox does not hold.
@@ -70,7 +72,7 @@ pub enum Ignored {
 
 impl Ignored {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Ignored; 12] = [
+    pub const ALL: [Ignored; 13] = [
         Ignored::Duplicate,
         Ignored::Late,
         Ignored::Replayed,
@@ -80,6 +82,7 @@ impl Ignored {
         Ignored::AlreadyOffline,
         Ignored::NotInDoubt,
         Ignored::StaleAnswer,
+        Ignored::LookupPending,
         Ignored::StaleReceipt,
         Ignored::NoDelivery,
         Ignored::FinishedDelivery,
@@ -97,6 +100,7 @@ impl Ignored {
             Ignored::AlreadyOffline => "already_offline",
             Ignored::NotInDoubt => "not_in_doubt",
             Ignored::StaleAnswer => "stale_answer",
+            Ignored::LookupPending => "lookup_pending",
             Ignored::StaleReceipt => "stale_receipt",
             Ignored::NoDelivery => "no_delivery",
             Ignored::FinishedDelivery => "finished_delivery",

@@ -83,7 +83,26 @@ pub(crate) fn take_up_debt(work: &mut Work<'_>) {
     }
 }
 
-/// Folds an answer: to the pending look-up, or unasked from a directory, which ends a pending one.
+/// An operator wants to know now: makes a `retry` look-up due, and a row that had failed too often
+/// counts from 0 again, so that it is retried like any other. A look-up under way is left to its
+/// answer. Nobody asks for a client that is gone: its next online does.
+fn ask_for_operator(work: &mut Work<'_>) {
+    let max_failures = work.policy().max_failures;
+    let Some(row) = work.row() else { return };
+    if row.presence == Presence::Offline {
+        return work.ignore(Ignored::AlreadyOffline);
+    }
+    let is_pending = row.lookup.is_some();
+    if row.tenant_lookup_failure_count > max_failures {
+        work.edit(|row| row.tenant_lookup_failure_count = 0);
+    } else if is_pending {
+        return work.ignore(Ignored::LookupPending);
+    }
+    ask(work, LookupWhy::Retry);
+}
+
+/// Folds an answer: to the pending look-up, or unasked from a directory, which ends a pending one;
+/// or an operator's wish for one.
 ///
 /// A Found without organisation would make a tenantless row that is never retried, so it counts as
 /// Unknown.
@@ -102,6 +121,7 @@ pub(crate) fn answer(work: &mut Work<'_>, answer: &TenantAnswer, at: Coordinates
             }
         }
         AnswerSource::Directory => None,
+        AnswerSource::Operator => return ask_for_operator(work),
     };
     match (&answer.outcome, pending) {
         (

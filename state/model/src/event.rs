@@ -109,6 +109,9 @@ pub enum AnswerSource {
     },
     /// A directory, unasked.
     Directory,
+    /// An operator, who knows nothing but wants the client looked up now. The outcome says nothing
+    /// then; it is `Unavailable`, and its cause tells who asked.
+    Operator,
 }
 
 /// The value of `tenants`.

@@ -186,7 +186,7 @@ pub struct Lookup {
 pub enum LookupWhy {
     /// A client came online.
     Registration,
-    /// A tenantless row is tried again.
+    /// A tenantless row is tried again, or an operator wants to know.
     Retry,
     /// A known tenant is confirmed before the inventory record goes stale.
     Refresh,

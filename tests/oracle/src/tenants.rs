@@ -105,6 +105,7 @@ impl Oracle {
         };
         let pending = row.lookup.clone();
         let reason = match &answer.source {
+            AnswerSource::Operator => return self.operator_asks(client, arrival),
             AnswerSource::Directory => DIRECTORY,
             AnswerSource::Resolver { lookup_id } => match &pending {
                 Some(pending) if pending.id == *lookup_id => pending.why.as_str(),
@@ -136,6 +137,24 @@ impl Oracle {
                     self.unavailable(client, &pending, arrival);
                 }
             }
+        }
+    }
+
+    /// Somebody wants to know whose the client is: one look-up, if none is pending, and a count
+    /// that had grown too large begins anew. Nobody is asked for a client that is offline.
+    fn operator_asks(&mut self, client: &ClientId, arrival: &Arrival) {
+        let max_failures = self.policy.max_failures;
+        let Some(row) = self.connections.get_mut(client) else {
+            return;
+        };
+        if row.presence == Presence::Offline {
+            return;
+        }
+        if row.tenant_lookup_failure_count > max_failures {
+            row.tenant_lookup_failure_count = 0;
+        }
+        if row.lookup.is_none() {
+            self.ask(client, LookupWhy::Retry, Cause::Record(arrival.at));
         }
     }
 

@@ -101,13 +101,14 @@ impl Answers {
         }
     }
 
-    /// A directory says unasked who owns a device.
+    /// A directory says unasked who owns a device, or an operator has it looked up.
     pub(crate) fn assign(&mut self, scene: &mut Scene, device: usize, id: &str) {
         let outcome = self.outcome(scene, device, id);
-        let answer = TenantAnswer {
-            source: AnswerSource::Directory,
-            outcome,
+        let source = match outcome {
+            TenantOutcome::Unavailable { .. } => AnswerSource::Operator,
+            _ => AnswerSource::Directory,
         };
+        let answer = TenantAnswer { source, outcome };
         append(scene, record(Topic::Tenants, id, answer.encode()));
     }
 

@@ -97,11 +97,7 @@ pub(super) async fn message(
 ) -> Result<Response, Problem> {
     let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
     let body = body.map_err(|error| Problem::body(&error))?;
-    let kind = headers.get(header::CONTENT_TYPE);
-    if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json")) {
-        let detail = "send the message with content-type: application/json";
-        return Err(Problem::invalid(detail));
-    }
+    is_json(&headers)?;
     let value = ops.rows()?.ask(|replica| replica.get(id.as_bytes()))?;
     let row = value.map(|value| ConnectionRow::decode(&value)).transpose();
     let row = row.map_err(|error| Problem::internal(&error))?;
@@ -113,6 +109,17 @@ pub(super) async fn message(
         None => Err(Problem::not_found(format!(
             "client `{id}` is not connected"
         ))),
+    }
+}
+
+/// Refuses what does not say that it is JSON: a page in a browser on this machine cannot say so.
+pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let kind = headers.get(header::CONTENT_TYPE);
+    match kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json")) {
+        true => Ok(()),
+        false => Err(Problem::invalid(
+            "send it with content-type: application/json",
+        )),
     }
 }
 

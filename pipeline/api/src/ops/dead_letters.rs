@@ -1,18 +1,15 @@
 //! `/ops/dead-letters`: the refused records, and a second chance for them.
 
-use std::time::Duration;
-
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::Uri;
+use axum::response::Response;
 use futures::future::join_all;
-use futures::stream::try_unfold;
-use rollcall_log::{Append, Error, NewRecord};
+use rollcall_log::Error;
 use rollcall_model::Coordinates;
 use serde_json::{Value, json};
 
 use super::Ops;
+use super::stream::{offer, stream};
 use crate::dead_letters::{Letter, Letters, again};
 use crate::problem::Problem;
 use crate::tail::Line;
@@ -22,9 +19,6 @@ const CHUNK_LETTERS: usize = 256;
 
 /// Bytes of records that are on their way at a time, about.
 const CHUNK_BYTES: usize = 8 * 1024 * 1024;
-
-/// Pause before a record is offered again to a log that takes no more.
-const BUSY_DELAY: Duration = Duration::from_millis(50);
 
 /// `GET /ops/dead-letters?reason=&client=&topic=&stage=&since=&count=`: those that are there,
 /// oldest first, one JSON line each, as `/ops/topics/dead-letters/records` has them.
@@ -66,27 +60,6 @@ pub(super) async fn replay(State(ops): State<Ops>, uri: Uri) -> Result<Response,
     }))
 }
 
-/// Chunks of lines until one is empty.
-fn stream<S, F>(begin: S, mut next: impl FnMut(S) -> F + Send + 'static) -> Response
-where
-    S: Send + 'static,
-    F: Future<Output = Result<(String, S), Error>> + Send + 'static,
-{
-    let body = try_unfold(begin, move |state| {
-        let chunk = next(state);
-        async move {
-            let told = chunk.await.inspect_err(|error| {
-                let error: &dyn std::error::Error = error;
-                tracing::error!(error, "Stream of dead letters broke.");
-            });
-            let (lines, state) = told?;
-            Ok::<_, Error>((!lines.is_empty()).then_some((lines, state)))
-        }
-    });
-    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    (kind, Body::from_stream(body)).into_response()
-}
-
 /// A replay under way.
 struct Replay {
     ops: Ops,
@@ -117,9 +90,9 @@ impl Replay {
     /// Appends one. The record is offered when this is called, so that calls keep their order.
     fn one(&self, letter: Letter) -> impl Future<Output = Result<String, Error>> + use<> {
         let record = again(&*self.ops.log, &letter);
-        let (log, is_dry) = (self.ops.log.clone(), self.is_dry);
+        let log = self.ops.log.clone();
         let offered = match &record {
-            Ok(record) if !is_dry => Some(log.append(only(record.clone()))),
+            Ok(record) if !self.is_dry => Some(offer(&log, record.clone())),
             _ => None,
         };
         async move {
@@ -130,25 +103,14 @@ impl Replay {
             let Some(offered) = offered else {
                 return Ok(line(&letter, "would_replay", "at", record.topic.as_str()));
             };
-            let mut appended = offered.await;
-            while let Err(Error::Busy { .. }) = appended {
-                tokio::time::sleep(BUSY_DELAY).await;
-                appended = log.append(only(record.clone())).await;
-            }
+            let offset = offered.await?;
             let at = Coordinates {
                 topic: record.topic,
                 partition: rollcall_log::place(&record, log.partitions(record.topic))?,
-                offset: appended?.first().copied().unwrap_or_default(),
+                offset,
             };
             Ok(line(&letter, "replayed", "at", &at.to_string()))
         }
-    }
-}
-
-fn only(record: NewRecord) -> Append {
-    Append {
-        records: vec![record],
-        positions: Vec::new(),
     }
 }
 

@@ -18,6 +18,9 @@ const MAX_LAG: &str = "max_lag_seconds";
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) async fn metrics(State(ops): State<Ops>) -> Response {
+    if let Some(replica) = &ops.replica {
+        replica.measure();
+    }
     (
         [(header::CONTENT_TYPE, TEXT_FORMAT)],
         ops.prometheus.render(),

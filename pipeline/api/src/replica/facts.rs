@@ -7,6 +7,7 @@ use rollcall_model::row::Presence;
 use rollcall_schemas::{DecodeError, Record, leading};
 
 use super::PRESENCES;
+use super::tenantless::Why;
 
 /// Dispatcher of a Satellite, which serves hosts of many organisations.
 const SHARED_DISPATCHER: &str = "foreman_rh_cloud";
@@ -14,18 +15,20 @@ const SHARED_DISPATCHER: &str = "foreman_rh_cloud";
 /// A byte that says of a row what the indexes ask of it, so that nobody decodes a row to count it.
 ///
 /// Bits 0 to 2: the presence's place in [`PRESENCES`], 7 = the row does not decode or is no
-/// connection. Bit 3: other organisations see it when look-ups are relaxed.
+/// connection. Bit 3: other organisations see it when look-ups are relaxed. Bits 4 to 6: 0, or one
+/// more than the place of the cause for which it is connected without a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark(pub(super) u8);
 
 const NO_PRESENCE: u8 = 7;
 const IS_SHARED: u8 = 1 << 3;
+const WHY_SHIFT: u8 = 4;
 
 impl Mark {
     /// Of what is no connection, or cannot be read.
     pub(super) const NONE: Mark = Mark(NO_PRESENCE);
 
-    fn of(row: &ConnectionRow) -> Self {
+    fn of(row: &ConnectionRow, max_failures: u32) -> Self {
         let place = PRESENCES.iter().position(|one| *one == row.presence);
         let place = place.and_then(|place| u8::try_from(place).ok());
         let dispatchers = row.dispatchers.as_ref();
@@ -33,7 +36,14 @@ impl Mark {
         let is_shared = dispatchers.is_some_and(|json| {
             json.as_str().contains(SHARED_DISPATCHER) && json.has_any_key(&[SHARED_DISPATCHER])
         });
-        Self(place.unwrap_or(NO_PRESENCE) | if is_shared { IS_SHARED } else { 0 })
+        let why = Why::of(row, max_failures).map_or(0, |why| why.place() + 1);
+        let shared = if is_shared { IS_SHARED } else { 0 };
+        Self(place.unwrap_or(NO_PRESENCE) | shared | why << WHY_SHIFT)
+    }
+
+    /// Why it is connected without a tenant, if it is.
+    pub(super) fn tenantless(self) -> Option<Why> {
+        Why::from_place((self.0 >> WHY_SHIFT & 7).checked_sub(1)?)
     }
 
     /// The row's presence, and its place in [`PRESENCES`].
@@ -60,17 +70,25 @@ pub(super) struct Facts {
     pub(super) mark: Mark,
     /// `""` = tenantless, or unknown: shown to nobody.
     pub(super) org_id: String,
+    /// When the session of a connected row without a tenant began; 0 of any other.
+    pub(super) since: i64,
 }
 
 impl Facts {
     /// Of a connection's value as it came. A row of which only the leading fields can be read has
     /// an owner, and is invisible; why it cannot be read is given beside.
-    pub(super) fn read(value: &Bytes) -> (Self, Option<DecodeError>) {
+    pub(super) fn read(value: &Bytes, max_failures: u32) -> (Self, Option<DecodeError>) {
         match ConnectionRow::decode(value) {
             Ok(row) => {
-                let mark = Mark::of(&row);
+                let mark = Mark::of(&row, max_failures);
+                let since = mark.tenantless().map_or(0, |_| row.session.connected_at.0);
                 let org_id = row.org_id;
-                (Self { mark, org_id }, None)
+                let facts = Self {
+                    mark,
+                    org_id,
+                    since,
+                };
+                (facts, None)
             }
             Err(error) => (Self::kept(Mark::NONE, value), Some(error)),
         }
@@ -79,7 +97,14 @@ impl Facts {
     /// Of a connection as it is kept.
     pub(super) fn kept(mark: Mark, value: &[u8]) -> Self {
         let org_id = leading(value).map(|(_, org_id)| org_id).unwrap_or_default();
-        Self { mark, org_id }
+        // The marked ones were decoded before, and are few.
+        let row = mark.tenantless().map(|_| ConnectionRow::decode(value));
+        let since = row.and_then(Result::ok).map(|row| row.session.connected_at);
+        Self {
+            mark,
+            org_id,
+            since: since.map_or(0, |since| since.0),
+        }
     }
 
     /// Whether anybody sees it.

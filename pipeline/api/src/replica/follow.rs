@@ -36,6 +36,7 @@ const SCHEDULE_AGAIN_MS: i64 = 1_000;
 pub struct Follower {
     log: Arc<dyn Log>,
     log_name: String,
+    max_failures: u32,
     clock: Arc<dyn Clock>,
     replica: Replica,
     writer: Writer,
@@ -59,11 +60,13 @@ impl Follower {
         clock: Arc<dyn Clock>,
         replica: Replica,
         log_name: String,
+        max_failures: u32,
     ) -> Self {
-        let writer = Writer::new(replica.shared.pairs.clone());
+        let writer = Writer::new(replica.shared.pairs.clone(), max_failures);
         Self {
             log,
             log_name,
+            max_failures,
             clock,
             replica,
             writer,
@@ -142,7 +145,7 @@ impl Follower {
             drop(view);
             return self.fill();
         };
-        if found != head(self.log.as_ref(), &self.log_name) {
+        if found != self.head() {
             drop(view);
             return self.anew(Anew::OtherLog);
         }
@@ -175,7 +178,7 @@ impl Follower {
     fn fill(&mut self) -> Result<Vec<Cursor>, Error> {
         // First, so that nobody takes what is left for everything.
         self.unready();
-        let head = head(self.log.as_ref(), &self.log_name);
+        let head = self.head();
         let cleared = self.writer.clear(head);
         cleared.map_err(|source| kept("empty", source))?;
         *self.replica.shared.totals.write() = self.writer.totals();
@@ -183,6 +186,10 @@ impl Follower {
             .into_iter()
             .map(|(table, partition)| self.cursor(table, partition, None))
             .collect()
+    }
+
+    fn head(&self) -> Vec<u8> {
+        head(self.log.as_ref(), &self.log_name, self.max_failures)
     }
 
     fn unready(&mut self) {

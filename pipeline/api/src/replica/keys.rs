@@ -10,6 +10,7 @@
 //! | 0x12 | nothing more | [`Totals`] |
 //! | 0x13 | table(1), partition(4, big-endian) | [`Progress`] of that changelog |
 //! | 0x14 | nothing more | [`head`]: of what log this is a replica |
+//! | 0x15 | cause(1), session's begin(8, big-endian), client id of a tenantless row | nothing |
 //!
 //! Numbers in values are little-endian. All partitions share the keys: a client lives in one.
 //!
@@ -21,8 +22,11 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use rollcall_tables::Table;
 pub(super) use rollcall_tables::keys::{after, end_of, row, row_prefix, tenant, tenant_prefix};
+
+use super::tenantless::Why;
 
 const SHARED: u8 = 0x10;
 const VISIBLE: u8 = 0x11;
@@ -35,6 +39,8 @@ const PROGRESS: u8 = 0x13;
 /// Key of the head.
 pub(super) const HEAD: &[u8] = &[0x14];
 
+const TENANTLESS: u8 = 0x15;
+
 /// Key of a row that everybody sees when look-ups are relaxed.
 pub(super) fn shared(client: &[u8]) -> Vec<u8> {
     [&[SHARED], client].concat()
@@ -43,6 +49,30 @@ pub(super) fn shared(client: &[u8]) -> Vec<u8> {
 /// All of these keys.
 pub(super) fn all_shared() -> Range<Vec<u8>> {
     vec![SHARED]..vec![SHARED + 1]
+}
+
+/// Key of a connected row without a tenant.
+pub(super) fn tenantless(why: Why, since: i64, client: &[u8]) -> Vec<u8> {
+    [&tenantless_since(why, since)[..], client].concat()
+}
+
+/// What the keys of rows of one cause and one time begin with.
+pub(super) fn tenantless_since(why: Why, since: i64) -> Vec<u8> {
+    // Negative times come before the others.
+    let since = since.cast_unsigned() ^ (1 << 63);
+    [&tenantless_prefix(why)[..], &since.to_be_bytes()].concat()
+}
+
+/// What the keys of rows of one cause begin with.
+pub(super) fn tenantless_prefix(why: Why) -> Vec<u8> {
+    vec![TENANTLESS, why.place()]
+}
+
+/// Begin of the session and client id of such a key; `None` for what is none.
+pub(super) fn of_tenantless(key: &Bytes) -> Option<(i64, Bytes)> {
+    let since = key.get(2..10)?.try_into().ok()?;
+    let since = u64::from_be_bytes(since) ^ (1 << 63);
+    Some((since.cast_signed(), key.slice(10..)))
 }
 
 /// Key of what an organisation sees of its own.

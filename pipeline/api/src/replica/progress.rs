@@ -10,8 +10,11 @@ use rollcall_tables::{Digest, Table};
 /// (`rollcall_runtime::output`).
 const BATCH: &str = "batch";
 
-/// First byte of a progress record and of the head; numbers are never reused.
+/// First byte of a progress record; numbers are never reused.
 const FORMAT: u8 = 1;
+
+/// First byte of the head; numbers are never reused. 1 had no index of the tenantless.
+const HEAD_FORMAT: u8 = 2;
 
 /// How far one partition of one changelog has been read.
 ///
@@ -86,10 +89,11 @@ impl Progress {
     }
 }
 
-/// Of what log the replica is one: its name and its changelogs' partitions. Another head, another
-/// log, or another format of the pairs.
-pub(super) fn head(log: &dyn Log, name: &str) -> Vec<u8> {
-    let mut head = vec![FORMAT];
+/// Of what log the replica is one: its name and its changelogs' partitions, and by what failures
+/// its rows were marked. Another head, another log, or other pairs than would be written today.
+pub(super) fn head(log: &dyn Log, name: &str, max_failures: u32) -> Vec<u8> {
+    let mut head = vec![HEAD_FORMAT];
+    head.extend_from_slice(&max_failures.to_le_bytes());
     for table in Table::ALL {
         head.extend_from_slice(&log.partitions(table.changelog()).to_le_bytes());
     }

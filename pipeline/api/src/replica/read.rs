@@ -10,6 +10,7 @@ use rollcall_tables::{Error, PairsView, Table};
 use super::Page;
 use super::facts::{Facts, Mark, of_kept};
 use super::keys;
+use super::tenantless::{Tenantless, Why};
 use super::totals::{Totals, Visible};
 use crate::config::Lookup;
 
@@ -54,6 +55,41 @@ pub(super) fn scan_org(
     let clients = clients.collect::<Result<Vec<_>, Error>>()?;
     let values = values(view, &clients)?;
     Ok(clients.into_iter().zip(values).collect())
+}
+
+/// Connected rows without a tenant for one cause, oldest session first.
+pub(super) fn tenantless(
+    view: &dyn PairsView,
+    why: Why,
+    after: Option<(i64, &[u8])>,
+    limit: usize,
+) -> Result<Vec<Tenantless>, Error> {
+    let prefix = keys::tenantless_prefix(why);
+    let mut range = keys::behind(prefix, None);
+    if let Some((since, client)) = after {
+        range.start = keys::after(&keys::tenantless(why, since, client));
+    }
+    let places = view.range(range).take(limit);
+    let places = places.map(|pair| Ok(keys::of_tenantless(&pair?.0)));
+    let places: Vec<_> = places.collect::<Result<Vec<_>, Error>>()?;
+    let places: Vec<_> = places.into_iter().flatten().collect();
+    let clients: Vec<_> = places.iter().map(|(_, client)| client.clone()).collect();
+    let values = values(view, &clients)?;
+    let found = places.into_iter().zip(values);
+    let found = found.map(|((since, client), value)| Tenantless {
+        since,
+        client,
+        value,
+    });
+    Ok(found.collect())
+}
+
+/// When the oldest session without a tenant for one cause began.
+pub(super) fn oldest_tenantless(view: &dyn PairsView, why: Why) -> Result<Option<i64>, Error> {
+    let first = view.range(keys::behind(keys::tenantless_prefix(why), None));
+    let first = first.take(1).next().transpose()?;
+    let place = first.and_then(|(key, _)| keys::of_tenantless(&key));
+    Ok(place.map(|(since, _)| since))
 }
 
 /// A part of what callers of `org_id` see, and how much that is.

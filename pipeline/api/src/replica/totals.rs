@@ -9,6 +9,7 @@ use rollcall_tables::{Error, PairChange, PairsView};
 use super::PRESENCES;
 use super::facts::Facts;
 use super::keys;
+use super::tenantless::WHYS;
 
 /// What an organisation sees of its own: 16 bytes, both numbers in turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,28 +29,40 @@ impl Visible {
     }
 }
 
-/// Of all rows: 40 bytes, the presences' numbers in the order of [`PRESENCES`], then the shared.
+/// Of all rows: 72 bytes, the presences' numbers in the order of [`PRESENCES`], then the shared,
+/// then the tenantless in the order of [`WHYS`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
     /// Rows per presence.
     pub(super) presences: [u64; PRESENCES.len()],
     /// Rows that everybody sees when look-ups are relaxed.
     pub(super) shared: u64,
+    /// Connected rows without a tenant per cause.
+    pub(super) tenantless: [u64; WHYS.len()],
 }
 
 impl Totals {
     /// As of `view`.
     pub(super) fn read(view: &dyn PairsView) -> Result<Self, Error> {
         let value = view.get(keys::TOTALS)?;
-        let [online, inactive, offline, unverified, shared] = numbers(value.as_ref());
+        let [
+            online,
+            inactive,
+            offline,
+            unverified,
+            shared,
+            tenantless @ ..,
+        ] = numbers::<{ PRESENCES.len() + 1 + WHYS.len() }>(value.as_ref());
         Ok(Self {
             presences: [online, inactive, offline, unverified],
             shared,
+            tenantless,
         })
     }
 
     fn write(&self) -> PairChange {
         let value = self.presences.iter().chain([&self.shared]);
+        let value = value.chain(&self.tenantless);
         let value = value.flat_map(|number| number.to_le_bytes()).collect();
         PairChange::Put(keys::TOTALS.to_vec(), value)
     }
@@ -59,6 +72,7 @@ impl Totals {
 #[derive(Default)]
 pub(super) struct Moved {
     presences: [i64; PRESENCES.len()],
+    tenantless: [i64; WHYS.len()],
     /// Rows and shared rows by organisation.
     orgs: BTreeMap<String, [i64; 2]>,
 }
@@ -68,6 +82,9 @@ impl Moved {
     pub(super) fn count(&mut self, facts: &Facts, by: i64) {
         if let Some((place, _)) = facts.mark.presence() {
             self.presences[place] += by;
+        }
+        if let Some(why) = facts.mark.tenantless() {
+            self.tenantless[usize::from(why.place())] += by;
         }
         if facts.is_visible() {
             // Nearly always one that is there already.
@@ -89,6 +106,9 @@ impl Moved {
     ) -> Result<Totals, Error> {
         let mut totals = before;
         for (total, by) in totals.presences.iter_mut().zip(self.presences) {
+            *total = total.saturating_add_signed(by);
+        }
+        for (total, by) in totals.tenantless.iter_mut().zip(self.tenantless) {
             *total = total.saturating_add_signed(by);
         }
         for (org_id, [rows, shared]) in self.orgs {

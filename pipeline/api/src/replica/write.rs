@@ -12,6 +12,7 @@ use rollcall_tables::{Error, PairChange, Pairs, Table};
 use super::facts::{Facts, Mark, of_kept, to_kept};
 use super::keys;
 use super::progress::Progress;
+use super::tenantless::Why;
 use super::totals::{Moved, Totals};
 use crate::metrics;
 
@@ -19,12 +20,15 @@ use crate::metrics;
 pub(super) struct Writer {
     pairs: Arc<dyn Pairs>,
     totals: Totals,
+    /// [`super::Kept::max_failures`].
+    max_failures: u32,
 }
 
 impl Writer {
-    pub(super) fn new(pairs: Arc<dyn Pairs>) -> Self {
+    pub(super) fn new(pairs: Arc<dyn Pairs>, max_failures: u32) -> Self {
         Self {
             pairs,
+            max_failures,
             totals: Totals::default(),
         }
     }
@@ -80,7 +84,8 @@ impl Writer {
                 .replace(key, value, new.as_deref().map(body));
             let mark = match table {
                 Table::Connections => {
-                    index(key, old.as_ref(), new.as_ref(), &mut moved, &mut changes)
+                    let new = new.as_ref().map(|value| self.facts(value));
+                    index(key, old.as_ref(), new, &mut moved, &mut changes)
                 }
                 Table::Outbox => Mark::NONE,
             };
@@ -98,24 +103,26 @@ impl Writer {
         self.totals = totals;
         Ok(progress)
     }
+
+    /// What must be known of a connection as it came.
+    fn facts(&self, value: &Bytes) -> Facts {
+        let (facts, refused) = Facts::read(value, self.max_failures);
+        if let Some(error) = refused {
+            metrics::refused(Table::Connections.changelog(), &error);
+        }
+        facts
+    }
 }
 
 /// Moves a connection from what it was to what it is in the indexes; gives its mark.
 fn index(
     key: &[u8],
     old: Option<&(Mark, Bytes)>,
-    new: Option<&Bytes>,
+    new: Option<Facts>,
     moved: &mut Moved,
     changes: &mut Vec<PairChange>,
 ) -> Mark {
     let old = old.map(|(mark, value)| Facts::kept(*mark, value));
-    let new = new.map(|value| {
-        let (facts, refused) = Facts::read(value);
-        if let Some(error) = refused {
-            metrics::refused(Table::Connections.changelog(), &error);
-        }
-        facts
-    });
     let mark = new.as_ref().map_or(Mark::NONE, |facts| facts.mark);
     if old == new {
         return mark;
@@ -126,6 +133,7 @@ fn index(
         let key_of = |entry: &Entry<'_>| match entry {
             Entry::Owned(org_id, _) => keys::tenant(org_id, key),
             Entry::Shared(_) => keys::shared(key),
+            Entry::Tenantless(why, since) => keys::tenantless(*why, *since, key),
         };
         let after = after.map(|entry| (key_of(&entry), entry));
         if let Some(gone) = before.map(|entry| key_of(&entry))
@@ -139,6 +147,7 @@ fn index(
                 match entry {
                     Entry::Owned(_, mark) => vec![mark.0],
                     Entry::Shared(org_id) => org_id.as_bytes().to_vec(),
+                    Entry::Tenantless(..) => Vec::new(),
                 },
             )
         }));
@@ -158,13 +167,16 @@ enum Entry<'a> {
     Owned(&'a str, Mark),
     /// Among those that everybody sees when look-ups are relaxed, with its owner.
     Shared(&'a str),
+    /// Among those without a tenant, with the begin of its session.
+    Tenantless(Why, i64),
 }
 
-/// A row's index entries: as the owner's, as one that everybody sees.
-fn entries(facts: &Facts) -> [Option<Entry<'_>>; 2] {
+/// A row's index entries: as the owner's, as one that everybody sees, as one without a tenant.
+fn entries(facts: &Facts) -> [Option<Entry<'_>>; 3] {
     let org_id = facts.org_id.as_str();
     [
         (!org_id.is_empty()).then_some(Entry::Owned(org_id, facts.mark)),
         facts.is_shared().then_some(Entry::Shared(org_id)),
+        (facts.mark.tenantless()).map(|why| Entry::Tenantless(why, facts.since)),
     ]
 }

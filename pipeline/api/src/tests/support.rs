@@ -161,6 +161,7 @@ pub(super) fn kept() -> Kept {
     Kept {
         pairs: Arc::new(OnDisk::new()),
         log_name: "test".to_owned(),
+        max_failures: 30,
     }
 }
 
@@ -169,6 +170,7 @@ pub(super) fn kept_in(folder: &TempDir) -> Kept {
     Kept {
         pairs: Arc::new(RocksPairs::open(folder.path(), 0).unwrap()),
         log_name: "test".to_owned(),
+        max_failures: 30,
     }
 }
 

@@ -62,7 +62,7 @@ fn effective(args: &Dev) -> Result<Config, Failure> {
 }
 
 /// The configured source, or the built-in rules with a file on top that may appear later.
-fn tenants(config: &Config, data_dir: &Path) -> anyhow::Result<(Arc<dyn Source>, Tenants)> {
+fn tenants(config: &Config, data_dir: &Path) -> Result<(Arc<dyn Source>, Tenants), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     match (config.tenant.kind, &config.tenant.file, &config.tenant.url) {
         (Kind::Gateway, _, url) => {
@@ -80,7 +80,8 @@ fn tenants(config: &Config, data_dir: &Path) -> anyhow::Result<(Arc<dyn Source>,
                 file: Some(file.clone()),
                 ..config.tenant.clone()
             };
-            Ok((built_in.open_dev(clock)?, Tenants::BuiltIn(file)))
+            let source = built_in.open_dev(clock).map_err(anyhow::Error::from)?;
+            Ok((source, Tenants::BuiltIn(file)))
         }
     }
 }

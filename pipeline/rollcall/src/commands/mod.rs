@@ -11,6 +11,7 @@ pub(crate) mod run;
 pub(crate) mod schemas;
 pub(crate) mod send;
 pub(crate) mod tail;
+pub(crate) mod tenants;
 pub(crate) mod topics;
 
 mod node;
@@ -36,6 +37,25 @@ impl From<anyhow::Error> for Failure {
 impl From<crate::config::Invalid> for Failure {
     fn from(error: crate::config::Invalid) -> Self {
         Failure::Usage(error.to_string())
+    }
+}
+
+impl From<rollcall_tenant::ConfigError> for Failure {
+    fn from(error: rollcall_tenant::ConfigError) -> Self {
+        use rollcall_tenant::ConfigError as Error;
+        match error {
+            // What a tenant file holds, or what a library cannot do, is no word of the command's.
+            Error::File(_) | Error::Client { .. } => {
+                Failure::Failed(anyhow::Error::from(error).context("[tenant]"))
+            }
+            Error::NoFile
+            | Error::NoUrl
+            | Error::Url { .. }
+            | Error::Zero { .. }
+            | Error::Certificates { .. } => {
+                Failure::Usage(format!("{:#}", anyhow::Error::from(error)))
+            }
+        }
     }
 }
 

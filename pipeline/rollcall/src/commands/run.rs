@@ -22,17 +22,12 @@ pub(crate) fn run(args: &Run) -> Outcome {
     })?;
     let plan = Plan::run(&args.roles, config.log.kind).map_err(Failure::Usage)?;
     let data_dir = complete(&config, &plan)?;
-    std::fs::create_dir_all(data_dir)
-        .with_context(|| format!("cannot make the data folder {}", data_dir.display()))?;
     let tenants = match plan.has(Part::Resolve) {
-        true => Some(
-            config
-                .tenant
-                .open(Arc::new(SystemClock))
-                .context("[tenant]")?,
-        ),
+        true => Some(config.tenant.open(Arc::new(SystemClock))?),
         false => None,
     };
+    std::fs::create_dir_all(data_dir)
+        .with_context(|| format!("cannot make the data folder {}", data_dir.display()))?;
     let node = Node {
         config: &config,
         data_dir,

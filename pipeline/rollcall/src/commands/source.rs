@@ -9,6 +9,7 @@ use futures::StreamExt as _;
 use reqwest::{Response, StatusCode, Url};
 use rollcall_api::{Comparisons, Health, Kept, Ops, Replica, Requests};
 use rollcall_log::{Log, SystemClock};
+use rollcall_model::Policy;
 use rollcall_rocks::RocksPairs;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -54,7 +55,14 @@ impl Source {
     async fn over(log: Option<Arc<dyn Log>>, target: &Target) -> Result<Self, Failure> {
         let mut served = JoinSet::new();
         let text = match log {
-            Some(log) => serve(log, &mut served).await?,
+            Some(log) => {
+                // Of a stopped folder nobody knows the policy without reading its schedule.
+                let policy = match &target.config {
+                    Some(file) => stores::kafka(file)?.policy(),
+                    None => Policy::default(),
+                };
+                serve(log, policy.max_failures, &mut served).await?
+            }
             None => target.url.clone(),
         };
         let base =
@@ -81,7 +89,17 @@ impl Source {
         path: &[&str],
         body: &Value,
     ) -> anyhow::Result<Option<Response>> {
-        let url = self.url(path, &[])?;
+        self.post_with(path, &[], body).await
+    }
+
+    /// The answer to `POST path?query` of a JSON document; `None` as for [`Source::get`].
+    pub(super) async fn post_with(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: &Value,
+    ) -> anyhow::Result<Option<Response>> {
+        let url = self.url(path, query)?;
         self.ask(self.http.post(url).json(body)).await
     }
 
@@ -152,7 +170,11 @@ pub(super) async fn each_line(
 }
 
 /// Serves the ops routes over a log that nobody serves, and gives their address.
-async fn serve(log: Arc<dyn Log>, served: &mut JoinSet<()>) -> anyhow::Result<String> {
+async fn serve(
+    log: Arc<dyn Log>,
+    max_failures: u32,
+    served: &mut JoinSet<()>,
+) -> anyhow::Result<String> {
     // A stream of records ends where the log does.
     let (_, stop) = watch::channel(true);
     // As large as the changelogs, and of use to nobody afterwards.
@@ -162,6 +184,7 @@ async fn serve(log: Arc<dyn Log>, served: &mut JoinSet<()>) -> anyhow::Result<St
     let kept = Kept {
         pairs: Arc::new(pairs),
         log_name: String::new(),
+        max_failures,
     };
     let (replica, follower) = Replica::new(log.clone(), Arc::new(SystemClock), kept);
     let (following, keep) = watch::channel(false);

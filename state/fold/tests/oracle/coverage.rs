@@ -16,7 +16,7 @@ const SEEDS: u64 = 1_000;
 const TIMES_MIN: u32 = 5;
 
 /// Events with their reason, as the golden scripts show them.
-const EVENTS: [&str; 49] = [
+const EVENTS: [&str; 51] = [
     "connected",
     "connected (redelivery)",
     "updated",
@@ -64,6 +64,8 @@ const EVENTS: [&str; 49] = [
     "lookup registration by status",
     "lookup registration by messages",
     "lookup registration again",
+    "lookup retry by timer",
+    "lookup retry by tenants",
     "lookup retry",
     "lookup refresh",
 ];
@@ -210,6 +212,7 @@ fn name(derived: &Derived) -> String {
         Derived::LookupDue(lookup) => match (lookup.why.as_str(), lookup.attempt) {
             ("registration", 1) => format!("lookup registration by {cause}"),
             ("registration", _) => "lookup registration again".to_owned(),
+            ("retry", 1) => format!("lookup retry by {cause}"),
             (why, _) => format!("lookup {why}"),
         },
         Derived::Delivery(_) => format!("to {}", Topic::Deliveries),

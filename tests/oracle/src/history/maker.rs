@@ -202,7 +202,10 @@ impl Maker {
             0 | 12 => (Topic::Requests, vec![publish(self.request())]),
             1 if self.random.percent(40) => {
                 let outcome = self.outcome(&client);
-                let source = AnswerSource::Directory;
+                let source = match self.random.percent(40) {
+                    true => AnswerSource::Operator,
+                    false => AnswerSource::Directory,
+                };
                 let answer = Event::Tenant(TenantAnswer { source, outcome });
                 (Topic::Tenants, vec![publish(answer)])
             }

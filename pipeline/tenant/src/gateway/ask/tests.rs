@@ -12,14 +12,18 @@ use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use rollcall_log::ManualClock;
 use rollcall_model::Millis;
 use rollcall_model::event::TenantOutcome;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::{BODY_BYTES_MAX, retry_after};
 use crate::config::{Config, Kind};
 use crate::gateway::Gateway;
 use crate::source::Source as _;
 use crate::tests::support::due;
+
+mod rate;
+mod tls;
 
 /// What the server does with a request.
 #[derive(Clone)]
@@ -38,23 +42,47 @@ enum Act {
 struct Server {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
+    /// When each of them came.
+    times: Arc<Mutex<Vec<Instant>>>,
     connections: Arc<AtomicUsize>,
 }
 
 impl Server {
     async fn start(act: Act) -> Self {
+        Self::over(act, None).await
+    }
+
+    /// Behind TLS, if there is some.
+    async fn over(act: Act, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),
             requests: Arc::default(),
+            times: Arc::default(),
             connections: Arc::default(),
         };
         let (requests, connections) = (server.requests.clone(), server.connections.clone());
+        let times = server.times.clone();
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, act.clone(), requests.clone()));
+                let (act, tls) = (act.clone(), tls.clone());
+                let seen = Seen {
+                    requests: requests.clone(),
+                    times: times.clone(),
+                };
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, act, seen).await,
+                        // Who does not believe the certificate says no more.
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, act, seen).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         server
@@ -71,8 +99,14 @@ impl Server {
     }
 }
 
+/// What came.
+struct Seen {
+    requests: Arc<Mutex<Vec<String>>>,
+    times: Arc<Mutex<Vec<Instant>>>,
+}
+
 /// Requests have no body: each ends with an empty line.
-async fn serve(mut stream: TcpStream, act: Act, requests: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, act: Act, seen: Seen) {
     if let Act::Greet(text) = &act {
         let _ = stream.write_all(text.as_bytes()).await;
     }
@@ -88,7 +122,8 @@ async fn serve(mut stream: TcpStream, act: Act, requests: Arc<Mutex<Vec<String>>
             continue;
         }
         let request = String::from_utf8(std::mem::take(&mut read)).unwrap();
-        requests.lock().push(request);
+        seen.requests.lock().push(request);
+        seen.times.lock().push(Instant::now());
         match &act {
             Act::Close | Act::Greet(_) => return,
             Act::Say(text) => {

@@ -73,6 +73,7 @@ pub(crate) enum Asked {
     Pending,
     Other,
     Directory,
+    Operator,
 }
 
 fn durations() -> impl Strategy<Value = i64> {
@@ -114,6 +115,7 @@ pub(crate) fn inputs() -> impl Strategy<Value = Input> {
         6 => Just(Asked::Pending),
         1 => Just(Asked::Other),
         1 => Just(Asked::Directory),
+        1 => Just(Asked::Operator),
     ];
     prop_oneof![
         5 => (0..12_u8, sent, epochs(), 0..6_u8, ats()).prop_map(
@@ -403,6 +405,7 @@ fn answer(world: &World, asked: Asked, outcome: u8) -> TenantAnswer {
         },
         Asked::Other => AnswerSource::Resolver { lookup_id: other },
         Asked::Directory => AnswerSource::Directory,
+        Asked::Operator => AnswerSource::Operator,
     };
     let found = |org_id: &str, identity: Json| TenantOutcome::Found {
         org_id: org_id.to_owned(),

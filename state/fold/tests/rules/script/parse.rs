@@ -238,9 +238,11 @@ fn online(names: &mut Names, words: &mut Words<'_>) -> Result<Online, String> {
 }
 
 /// `lookup=pending` is the row's look-up, `lookup=status/0` the one that record made due,
-/// `lookup=timer:...` the one of a timer; without it a directory speaks.
+/// `lookup=timer:...` the one of a timer; without it a directory speaks, or with `operator` an
+/// operator asks.
 fn answer(world: &World, verb: &str, words: &mut Words<'_>) -> Result<TenantAnswer, String> {
     let source = match words.take("lookup") {
+        None if words.flag("operator") => AnswerSource::Operator,
         None => AnswerSource::Directory,
         Some("pending") => {
             let lookup = world.row.as_ref().and_then(|row| row.lookup.as_ref());
