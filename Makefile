@@ -14,7 +14,7 @@ ARGS ?=
 TARGET ?=
 SECONDS ?= 60
 
-.PHONY: help setup build run test sim mutants fuzz bench bench-instructions bench-peers check fmt clippy tidy doc
+.PHONY: help setup build run test sim mutants fuzz bench bench-waiting bench-instructions bench-peers check fmt clippy tidy doc
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -47,6 +47,9 @@ mutants: setup ## are wrong rules found? docs/testing.md, "Mutation check"
 # CLIENTS and EVENTS are read from the environment; NAME picks one unit (docs/performance.md).
 bench: setup ## measure every step of an event's way; a table at the end: `make bench NAME=fold`
 	$(CARGO) bench --locked --package rollcall-benches --bench table -- $(NAME)
+
+bench-waiting: setup ## a million rows whose look-ups are all due at once: `make bench-waiting ROWS=100000`
+	$(CARGO) bench --locked --package rollcall-benches --bench waiting
 
 bench-instructions: setup ## count the instructions of each of them with valgrind: `make bench-instructions NAME=fold`
 	$(CARGO) build --profile bench --locked --package rollcall-benches --bin instructions

@@ -33,7 +33,10 @@ fn main() -> anyhow::Result<()> {
         let round = waiting.round(passed_ms, is_found);
         anyhow::ensure!(round.lookups == rows, "{name}: {round:?}");
         anyhow::ensure!(round.inventory == inventory as u64, "{name}: {round:?}");
-        anyhow::ensure!(round.timers_max <= TIMERS_PER_BATCH_MAX, "{name}: {round:?}");
+        anyhow::ensure!(
+            round.timers_max <= TIMERS_PER_BATCH_MAX,
+            "{name}: {round:?}"
+        );
         if is_bench {
             tell(name, &round, [before, resident_mib()?]);
         }

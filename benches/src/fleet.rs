@@ -78,7 +78,7 @@ impl Fleet {
             },
         };
         let online = self.publish(n, Publish::Online);
-        [online, record(Topic::Tenants, &client, answer.encode())]
+        [online, self::answer(&client, &answer)]
     }
 
     /// An online of client `n`, wherever it was.
@@ -178,6 +178,11 @@ impl Fleet {
         let head = format!(r#""type":"{kind}","message_id":"{id}","version":1,"sent":"{sent}""#);
         format!("{{{head}{rest}}}")
     }
+}
+
+/// A record of whose `client` is.
+pub fn answer(client: &ClientId, answer: &TenantAnswer) -> NewRecord {
+    record(Topic::Tenants, client, answer.encode())
 }
 
 /// The id of client `n`: spread over the key space, as certificates' are.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use rollcall_log::{Clock, Log, NewRecord, ReadLimit};
+use rollcall_log::{Log, NewRecord, ReadLimit};
 use rollcall_model::event::{AnswerSource, TenantAnswer, TenantOutcome};
 use rollcall_model::{LookupDue, Topic};
 use rollcall_runtime::Turn;

@@ -45,10 +45,10 @@ pub fn disk_tables(path: &Path, memory_bytes: usize) -> DiskTables {
 
 /// A partition whose clients have all arrived, and the fleet that goes on.
 pub struct Whole<T> {
-    log: Arc<MemoryLog>,
-    clock: Arc<ManualClock>,
+    pub(crate) log: Arc<MemoryLog>,
+    pub(crate) clock: Arc<ManualClock>,
     processor: Processor<T>,
-    fleet: Fleet,
+    pub(crate) fleet: Fleet,
     runtime: Runtime,
 }
 
@@ -161,7 +161,7 @@ impl<T: Tables> Whole<T> {
         taken
     }
 
-    fn clean(&self) {
+    pub(crate) fn clean(&self) {
         let now = self.clock.now();
         self.log.maintain(now).expect("the log is open");
     }
@@ -190,12 +190,12 @@ impl<T: Tables> Whole<T> {
             .collect()
     }
 
-    fn turn(&mut self) -> Turn {
+    pub(crate) fn turn(&mut self) -> Turn {
         let turn = self.runtime.block_on(self.processor.turn());
         turn.expect("log and tables work")
     }
 
-    fn append(&mut self, records: Vec<NewRecord>) {
+    pub(crate) fn append(&mut self, records: Vec<NewRecord>) {
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
             let append = Append {

@@ -231,6 +231,21 @@ fn a_message_that_nobody_says_is_found() {
 }
 
 #[test]
+fn every_test_that_a_table_names_is_there() {
+    let texts = texts();
+    let functions = docs::functions(tree::sources(&texts));
+    for path in docs::TESTS {
+        let document = tree::read(path).unwrap();
+        let findings = docs::unknown_tests(path, &document, &functions);
+        assert!(findings.is_empty(), "\n{}", report(&findings));
+    }
+    let row = "| a line | `every_test_that_a_table_names_is_there`, `one_that_nobody_wrote` |";
+    assert_eq!(docs::unknown_tests("a.md", row, &functions).len(), 1);
+    let text = "In a text `one_that_nobody_wrote` is anything.";
+    assert_eq!(docs::unknown_tests("a.md", text, &functions), []);
+}
+
+#[test]
 fn every_metric_is_documented() {
     let texts = texts();
     let crates: BTreeSet<String> = edges::of_workspace(&tree::read("Cargo.toml").unwrap(), &texts)

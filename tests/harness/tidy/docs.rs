@@ -10,6 +10,8 @@ use super::tree::Text;
 
 /// Codes and what an operator does about them.
 pub const ERRORS: &str = "docs/errors.md";
+/// Which test proves what.
+pub const TESTS: [&str; 2] = ["docs/testing.md", "docs/tenants.md"];
 /// Every metric.
 pub const METRICS: &str = "docs/spec/metrics.md";
 
@@ -142,6 +144,33 @@ pub fn compare_metrics(in_sources: &BTreeSet<String>, document: &str) -> Vec<Fin
     for name in documented.difference(in_sources) {
         let text = format!("`{name}` is listed, and no source has it");
         findings.push(Finding::new(METRICS, 0, "metric", text));
+    }
+    findings
+}
+
+/// The names of all functions in `sources`.
+pub fn functions<'a>(sources: impl Iterator<Item = &'a Text>) -> BTreeSet<String> {
+    let lines = sources.flat_map(|source| source.content.lines());
+    let names = lines.filter_map(|line| line.split_once("fn ")?.1.split(['(', '<']).next());
+    names.map(str::to_owned).collect()
+}
+
+/// Tests that the tables of the document `path` name and nobody wrote: names in backquotes of four
+/// words or more.
+pub fn unknown_tests(path: &str, document: &str, functions: &BTreeSet<String>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let rows = document.lines().enumerate();
+    for (index, row) in rows.filter(|(_, line)| line.starts_with('|')) {
+        let quoted = row.split('`').skip(1).step_by(2);
+        let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let is_test = |name: &&str| name.chars().all(is_part) && name.matches('_').count() >= 3;
+        for name in quoted.filter(is_test) {
+            let is_metric = is_metric(name);
+            if !is_metric && !functions.contains(name) {
+                let text = format!("no test is called `{name}`");
+                findings.push(Finding::new(path, index + 1, "test", text));
+            }
+        }
     }
     findings
 }
