@@ -1,5 +1,5 @@
 //! Rows without a tenant, all due at once, then found, then told to inventory anew a day later:
-//! `make bench-waiting`, `ROWS=1000000`. Under `cargo test` with a few rows, and nothing is measured.
+//! `make bench-waiting`, `ROWS=1000000`. Under `cargo test` with a few rows; nothing is measured.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! A fleet that waits: every row's look-up is due at the same time, as after an outage or a day after
-//! a start. What timers cost, batch by batch, and what the answers do.
+//! A fleet that waits: every row's look-up is due at the same time, as after an outage or a day
+//! after a start. What timers cost, batch by batch, and what the answers do.
 
 use std::time::{Duration, Instant};
 
@@ -82,8 +82,9 @@ impl<T: Tables> Waiting<T> {
                 break;
             }
             round.lookups += answers.len();
-            self.whole.append(answers);
+            // The answers of the last time were folded with the first of those batches.
             self.whole.clean();
+            self.whole.append(answers);
         }
         round.cpu = clock::process() - begun;
         round.inventory = self.told() - told;

@@ -1,5 +1,5 @@
-//! `auth-gateway ADDRESS MOOD`: Cloud Connector's auth gateway for the suites, as a process. It says
-//! where it listens and runs until its standard input ends.
+//! `auth-gateway ADDRESS MOOD`: Cloud Connector's auth gateway for the suites, as a process. It
+//! says where it listens and runs until its standard input ends.
 
 use anyhow::Context;
 use rollcall_tests::gateway::Gateway;

@@ -15,6 +15,7 @@ use rollcall_tests::kafka::Kafka;
 use rollcall_tests::kafka_node::Site;
 use rollcall_tests::load::{Load, Work};
 use rollcall_tests::mosquitto::Mosquitto;
+use rollcall_tests::records::told_of;
 use rollcall_tests::{Rollcall, eventually, payload};
 
 const CLIENTS: usize = 50_000;
@@ -175,8 +176,8 @@ fn inventory_is_consistent(site: &Site, clients: &BTreeSet<String>) {
                 requests.insert(about["request_id"].to_string()),
                 "twice the same: {record}"
             );
-            let client = data["system_profile"]["rhc_client_id"].as_str().unwrap();
-            *told.entry(client.to_owned()).or_default() += 1;
+            let client = told_of(&record).unwrap();
+            *told.entry(client).or_default() += 1;
         })?;
         let is_again = clients.iter().all(|client| told.get(client) >= Some(&2));
         Ok(is_again.then_some(told))

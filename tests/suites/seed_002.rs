@@ -1,5 +1,5 @@
-//! Seed 002, line by line, as its users see it: a real Kafka, MQTT broker and auth gateway, all roles
-//! of `rollcall run`. The table in `docs/tenants.md` says which line is whose.
+//! Seed 002, line by line, as its users see it: a real Kafka, MQTT broker and auth gateway, all
+//! roles of `rollcall run`. The table in `docs/tenants.md` says which line is whose.
 
 #![expect(
     clippy::unwrap_used,

@@ -243,8 +243,8 @@ impl Settings {
         self.given(config)
     }
 
-    /// A producer of transactions; `slot` tells the writers of this process apart, `turn` the ids of
-    /// a writer.
+    /// A producer of transactions; `slot` tells the writers of this process apart, `turn` the ids
+    /// of a writer.
     pub(crate) fn transactional(&self, slot: u32, turn: Turn) -> ClientConfig {
         let mut config = self.producer();
         let timeout = TRANSACTION_MS.to_string();

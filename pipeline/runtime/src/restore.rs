@@ -119,8 +119,8 @@ pub fn restore_tables(
 }
 
 /// Brings `tables` up to the log and gives the progress to go on from. `policy` is the encoded one
-/// that the partition will run under: most likely the one it ran under before. `told_left` hears how
-/// many offsets of the changelogs are left.
+/// that the partition will run under: most likely the one it ran under before. `told_left` hears
+/// how many offsets of the changelogs are left.
 ///
 /// Tables that were flushed long ago may hold rows whose tombstones compaction has taken since: the
 /// tail does not say that they are gone, only the digest does. The tables are a cache, so they are

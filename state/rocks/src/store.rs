@@ -155,10 +155,10 @@ pub(crate) struct Shared {
     pub(crate) load_bytes: usize,
 }
 
-/// While a partition is loaded its write buffers are empty, and it reads little: half of the memory
-/// is there for it, shared evenly.
+/// While a partition is loaded its write buffers are empty, and it reads little: a quarter of the
+/// memory is there for it, shared evenly; as much again goes into the file that is being written.
 fn load_bytes(memory_bytes: usize, partitions: u32) -> usize {
-    memory_bytes / 2 / partitions.max(1) as usize
+    memory_bytes / 4 / partitions.max(1) as usize
 }
 
 impl Shared {

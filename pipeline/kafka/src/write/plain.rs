@@ -117,8 +117,8 @@ impl Plain {
         }
     }
 
-    /// Puts a new producer in place of one that can send nothing any more, as far as it shows. What the old one had on
-    /// its way is told as it ends.
+    /// Puts a new producer in place of one that can send nothing any more, as far as it shows.
+    /// What the old one had on its way is told as it ends.
     fn renew(&self, producer: &mut Arc<ThreadedProducer<Reports>>) {
         match producer.client().fatal_error() {
             Some((code, why)) => {

@@ -111,7 +111,7 @@ pub(crate) struct Transactional {
 }
 
 impl Transactional {
-    /// Takes the transactional id of `slot` and `turn`, waiting for the coordinator until `deadline`.
+    /// Takes the transactional id of `slot` and `turn`; waits for the coordinator until `deadline`.
     pub(crate) fn open(
         broker: Arc<Broker>,
         slot: u32,

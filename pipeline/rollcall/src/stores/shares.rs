@@ -7,7 +7,7 @@ const MIB: usize = 1024 * 1024;
 
 /// What a process takes that holds nothing: code, threads, the stores when they are empty, and what
 /// RocksDB needs for the files that it merges.
-const FIXED_BYTES: usize = 48 * MIB;
+const FIXED_BYTES: usize = 52 * MIB;
 
 /// Of what is left, the allocator cannot use a quarter again at once: pieces between pieces.
 const USABLE_QUARTERS: usize = 3;

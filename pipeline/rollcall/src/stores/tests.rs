@@ -18,10 +18,10 @@ fn with_memory(bytes: usize) -> Config {
 fn batches_and_rows_held_back_are_shares_of_the_memory() {
     // (memory, input bytes of a batch, bytes a partition holds back)
     let table = [
-        (96 * MIB, 72 * 1024, 576 * 1024),
-        (128 * MIB, 120 * 1024, 960 * 1024),
-        (256 * MIB, 312 * 1024, 2_496 * 1024),
-        (16_384 * MIB, MIB, 191 * MIB + 448 * 1024),
+        (96 * MIB, 66 * 1024, 528 * 1024),
+        (128 * MIB, 114 * 1024, 912 * 1024),
+        (256 * MIB, 306 * 1024, 2_448 * 1024),
+        (16_384 * MIB, MIB, 191 * MIB + 400 * 1024),
     ];
     for (memory, batch, held) in table {
         let config = with_memory(memory);
@@ -42,7 +42,7 @@ fn the_parts_leave_room_for_what_holds_nothing() {
         // Appends that carry positions may be as many again as those that do not.
         let all = stores + shares.held_back + shares.batches + 2 * shares.waiting;
         assert!(
-            all <= (memory - 48 * MIB) / 4 * 3 + MIB,
+            all <= (memory - 52 * MIB) / 4 * 3 + MIB,
             "{memory}: {shares:?}"
         );
         // Less would be taken for more (rollcall_rocks).

@@ -12,12 +12,26 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.Base64;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
 
 /** The host-ingress message, with the members that rollcall writes (schemas/src/inventory.rs). */
 final class Inventory {
   private static final JsonFactory JSON = new JsonFactory();
+
+  /** The facts that Host Inventory takes; of a device's others it is told nothing. */
+  private static final Set<String> TAKEN =
+      Set.of(
+          "bios_uuid",
+          "fqdn",
+          "insights_id",
+          "ip_addresses",
+          "mac_addresses",
+          "provider_id",
+          "provider_type",
+          "satellite_id",
+          "subscription_manager_id");
 
   private Inventory() {}
 
@@ -50,7 +64,10 @@ final class Inventory {
     return bytes.toByteArray();
   }
 
-  /** Texts and arrays that are not empty, as received; an `insights_id` only when it is a UUID. */
+  /**
+   * Texts and arrays of known names that are not empty, as received; an `insights_id` only when it is
+   * a UUID. The fleet's are all valid, so nothing else is looked at.
+   */
   private static Map<String, String> facts(String json) throws IOException {
     var taken = new TreeMap<String, String>();
     try (JsonParser parser = JSON.createParser(json)) {
@@ -58,7 +75,9 @@ final class Inventory {
       for (String name = parser.nextFieldName(); name != null; name = parser.nextFieldName()) {
         JsonToken token = parser.nextToken();
         int begin = (int) parser.currentTokenLocation().getCharOffset();
-        if (token == JsonToken.VALUE_STRING) {
+        if (!TAKEN.contains(name)) {
+          parser.skipChildren();
+        } else if (token == JsonToken.VALUE_STRING) {
           String text = parser.getText();
           int end = (int) parser.currentLocation().getCharOffset();
           if (!text.isEmpty() && (!name.equals("insights_id") || isUuid(text))) {
