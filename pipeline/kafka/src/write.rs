@@ -22,7 +22,7 @@ use crate::broker::Broker;
 use plain::Plain;
 use writer::Writer;
 
-/// Bytes of records that may wait to be written.
+/// Bytes of records that may wait to be written, beside the batches of processors.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How long the end waits for what is on its way.
@@ -50,10 +50,19 @@ struct Room {
 }
 
 impl Room {
+    /// What `append` counts. Nothing when it is a processor's, which has positions: a processor
+    /// waits for the end of each, and bounds its batches itself. It could not go on without it.
+    fn needed(append: &Append) -> usize {
+        match append.positions.is_empty() {
+            true => append.records.iter().map(NewRecord::size).sum(),
+            false => 0,
+        }
+    }
+
     /// Room for an append, whose size does not matter when nothing else waits.
     fn take(waiting: &Arc<Mutex<Waiting>>, bytes: usize) -> Result<Self, Error> {
         let mut all = waiting.lock();
-        if all.bytes > 0 && all.bytes + bytes > WAITING_BYTES_MAX {
+        if bytes > 0 && all.bytes > 0 && all.bytes + bytes > WAITING_BYTES_MAX {
             return Err(Error::Busy {
                 waiting: all.appends,
                 bytes: all.bytes,
@@ -127,8 +136,7 @@ impl Writers {
         append: Append,
         partitions: Vec<u32>,
     ) -> BoxFuture<'static, Result<Vec<u64>, Error>> {
-        let bytes = append.records.iter().map(NewRecord::size).sum();
-        let room = match Room::take(&self.waiting, bytes) {
+        let room = match Room::take(&self.waiting, Room::needed(&append)) {
             Ok(room) => room,
             Err(busy) => return futures::future::ready(Err(busy)).boxed(),
         };

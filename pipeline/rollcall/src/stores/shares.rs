@@ -1,7 +1,7 @@
 //! How `[process] memory` is shared out: once, at the start, so that all parts together stay under
 //! the one figure (docs/performance.md, Memory).
 
-use crate::config::{Config, MEMORY_BYTES_MIN};
+use crate::config::{Config, LogKind, MEMORY_BYTES_MIN};
 
 const MIB: usize = 1024 * 1024;
 
@@ -41,12 +41,17 @@ impl Shares {
     pub(super) fn of(config: &Config) -> Self {
         let rest = config.process.memory.0.saturating_sub(FIXED_BYTES);
         let part = rest / 4 * USABLE_QUARTERS / 16;
+        // A transaction costs the same whatever is in it.
+        let (log, batches) = match config.log.kind {
+            LogKind::Embedded => (5, 1),
+            LogKind::Kafka => (3, 3),
+        };
         Self {
-            log: part * 5,
+            log: part * log,
             tables: part * 5,
             replica: part * 2,
             held_back: part,
-            batches: part,
+            batches: part * batches,
             // Twice that, as processors' appends may be as many again.
             waiting: part.min(WAITING_BYTES_MAX),
         }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use super::shares::Shares;
 use super::{held_back, policy};
-use crate::config::{Bytes, Config, Sources, load};
+use crate::config::{Bytes, Config, LogKind, Sources, load};
 
 const MIB: usize = 1024 * 1024;
 
@@ -34,10 +34,31 @@ fn batches_and_rows_held_back_are_shares_of_the_memory() {
     }
 }
 
+/// A transaction costs the same whatever is in it.
+#[test]
+fn batches_on_kafka_are_larger() {
+    for (memory, batch) in [(256 * MIB, 918 * 1024), (1_024 * MIB, 4 * MIB)] {
+        let mut config = with_memory(memory);
+        config.log.kind = LogKind::Kafka;
+        assert_eq!(
+            policy(&config, 4).batch_bytes_max as usize,
+            batch,
+            "{memory}"
+        );
+    }
+}
+
 #[test]
 fn the_parts_leave_room_for_what_holds_nothing() {
-    for memory in [96 * MIB, 128 * MIB, 256 * MIB, 4_096 * MIB] {
-        let shares = Shares::of(&with_memory(memory));
+    let memories = [96 * MIB, 128 * MIB, 256 * MIB, 4_096 * MIB];
+    let kinds = [LogKind::Embedded, LogKind::Kafka];
+    for (memory, kind) in memories
+        .iter()
+        .flat_map(|&one| kinds.map(|kind| (one, kind)))
+    {
+        let mut config = with_memory(memory);
+        config.log.kind = kind;
+        let shares = Shares::of(&config);
         let stores = shares.log + shares.tables + shares.replica;
         // Appends that carry positions may be as many again as those that do not.
         let all = stores + shares.held_back + shares.batches + 2 * shares.waiting;
