@@ -22,7 +22,6 @@ fn main() -> anyhow::Result<()> {
     };
     let folder = tempfile::tempdir()?;
     let mut waiting = Waiting::new(disk_tables(folder.path(), MEMORY_BYTES), rows);
-    // What was held since the start is written before memory is looked at.
     let rounds = [
         ("nobody's, asked again", 31 * MINUTE_MS, false, 0),
         ("nobody's, then found", 31 * MINUTE_MS, true, rows),

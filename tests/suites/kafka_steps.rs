@@ -56,7 +56,7 @@ fn busy(kafka: &Kafka, name: &str) -> Busy {
     busy
 }
 
-/// The transactional id of a process with one writer.
+/// One of the two transactional ids of a process with one writer; its turn comes every other time.
 fn transactional_id(busy: &Busy, node: &str) -> String {
     format!("{}{node}-000", busy.site.prefix)
 }

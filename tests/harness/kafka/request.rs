@@ -20,15 +20,20 @@ pub enum Request {
 }
 
 impl Request {
-    /// Knows the requests of this kind that are part of a transaction of `id`: each of them names
-    /// it.
+    /// Knows the requests of this kind that are part of a transaction of `id`, and not of a longer
+    /// id that begins with it: each of them names it.
     pub fn of(self, id: &str) -> impl Fn(&[u8]) -> bool + Send + 'static {
         let id = id.as_bytes().to_owned();
+        let goes_on = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
         move |message| {
             // Behind the length.
             let kind = message.get(4..6);
+            let places = message.windows(id.len()).enumerate();
+            let mut ends = places
+                .filter(|(_, part)| *part == id)
+                .map(|(at, _)| at + id.len());
             kind == Some(&(self as u16).to_be_bytes()[..])
-                && message.windows(id.len()).any(|part| part == id)
+                && ends.any(|end| !message.get(end).is_some_and(goes_on))
         }
     }
 }
