@@ -19,10 +19,7 @@ pub fn authority(folder: &Path, name: &str) -> anyhow::Result<()> {
 /// A certificate for 127.0.0.1 that `authority` signs: `<name>.pem` and `<name>.key` in `folder`.
 pub fn signed(folder: &Path, authority: &str, name: &str) -> anyhow::Result<()> {
     std::fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1")?;
-    openssl(
-        folder,
-        &format!("req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"),
-    )?;
+    request(folder, name)?;
     openssl(
         folder,
         &format!(
@@ -41,16 +38,21 @@ pub fn expired(folder: &Path, authority: &str, name: &str) -> anyhow::Result<()>
     for (file, text) in [("ca.conf", book), ("index", ""), ("serial", "01\n")] {
         std::fs::write(folder.join(file), text)?;
     }
-    openssl(
-        folder,
-        &format!("req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"),
-    )?;
+    request(folder, name)?;
     openssl(
         folder,
         &format!(
             "ca -batch -notext -config ca.conf -cert {authority}.pem -keyfile {authority}.key \
              -startdate 20200101000000Z -enddate 20200102000000Z -in {name}.csr -out {name}.pem"
         ),
+    )
+}
+
+/// A key, and what is to be signed: `<name>.key` and `<name>.csr` in `folder`.
+fn request(folder: &Path, name: &str) -> anyhow::Result<()> {
+    openssl(
+        folder,
+        &format!("req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"),
     )
 }
 
