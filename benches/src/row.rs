@@ -51,6 +51,8 @@ pub fn connection_row() -> Result<ConnectionRow, Box<dyn std::error::Error>> {
         last_activity_at: now,
         offline: None,
         unverified_at: None,
+        probed_at: None,
+        no_subscriber_count: 0,
         account: "111000".to_owned(),
         identity: Some(Json::new(IDENTITY)?),
         tenant_confirmed_at: Some(now + 300),

@@ -52,6 +52,8 @@ pub fn connection_row(row: &model::ConnectionRow) -> Value {
         "last_activity_at": row.last_activity_at.0,
         "offline": optional(&row.offline, parts::offline),
         "unverified_at": optional(&row.unverified_at, ms),
+        "probed_at": optional(&row.probed_at, ms),
+        "no_subscriber_count": row.no_subscriber_count,
         "account": row.account,
         "identity": optional(&row.identity, document),
         "tenant_confirmed_at": optional(&row.tenant_confirmed_at, ms),

@@ -275,6 +275,8 @@ impl<'a> Pick<'a> {
             last_activity_at: self.millis(),
             offline: self.option(Self::offline),
             unverified_at: self.option(Self::millis),
+            probed_at: self.option(Self::millis),
+            no_subscriber_count: self.u32(),
             account: self.text(),
             identity: self.option(Self::json),
             tenant_confirmed_at: self.option(Self::millis),
@@ -448,6 +450,8 @@ impl<'a> Pick<'a> {
             batch_bytes_max: self.u32(),
             rhc_prefix: self.text(),
             draft_prefix: self.text(),
+            probe_after_ms: self.millis().0,
+            no_subscriber_max: self.u32(),
             ..Policy::default()
         }
     }

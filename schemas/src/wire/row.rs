@@ -33,6 +33,10 @@ pub(crate) struct ConnectionRow<'a> {
     offline: Option<OfflineFact>,
     #[serde(default)]
     unverified_at: Option<i64>,
+    #[serde(default)]
+    probed_at: Option<i64>,
+    #[serde(default)]
+    no_subscriber_count: i64,
     #[serde(borrow, default)]
     account: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -93,6 +97,8 @@ impl<'a> Wire<'a> for ConnectionRow<'a> {
             last_activity_at: model.last_activity_at.0,
             offline: borrow(&model.offline),
             unverified_at: model.unverified_at.map(|at| at.0),
+            probed_at: model.probed_at.map(|at| at.0),
+            no_subscriber_count: i64::from(model.no_subscriber_count),
             account: Cow::Borrowed(&model.account),
             identity: text_of(&model.identity),
             tenant_confirmed_at: model.tenant_confirmed_at.map(|at| at.0),
@@ -132,6 +138,8 @@ impl<'a> Wire<'a> for ConnectionRow<'a> {
             last_activity_at: Millis(self.last_activity_at),
             offline: own(self.offline)?,
             unverified_at: self.unverified_at.map(Millis),
+            probed_at: self.probed_at.map(Millis),
+            no_subscriber_count: narrow(self.no_subscriber_count, "no_subscriber_count")?,
             account: self.account.into_owned(),
             identity: json_option(self.identity, "identity")?,
             tenant_confirmed_at: self.tenant_confirmed_at.map(Millis),

@@ -19,6 +19,7 @@ mod message;
 mod offline;
 mod online;
 mod ordering;
+mod probe;
 mod tenant;
 mod timers;
 

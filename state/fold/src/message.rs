@@ -30,10 +30,13 @@ pub(crate) fn sign_of_life(work: &mut Work<'_>, arrival: &Arrival) {
 }
 
 /// Moves `last_activity_at` to the append time, when that is at least one step later: activity must
-/// not flood the changelog.
+/// not flood the changelog. Attempts that found no subscriber count from 0 again.
 pub(crate) fn touch(work: &mut Work<'_>, arrival: &Arrival) {
     let step_ms = work.policy().activity_step_ms;
     let at = arrival.appended_at;
+    if work.row().is_some_and(|row| row.no_subscriber_count > 0) {
+        work.edit(|row| row.no_subscriber_count = 0);
+    }
     if work
         .row()
         .is_some_and(|row| at - row.last_activity_at >= step_ms)

@@ -27,11 +27,17 @@ pub(crate) fn fall_silent(work: &mut Work<'_>) {
 
 /// The client's broker was lost: nobody knows whether it is still there.
 pub(crate) fn doubt(work: &mut Work<'_>, at: Millis) {
+    doubt_because(work, at, "");
+}
+
+/// Something says that the client may be gone, and `reason` is what.
+pub(crate) fn doubt_because(work: &mut Work<'_>, at: Millis, reason: &str) {
     work.edit(|row| {
         row.presence = Presence::Unverified;
         row.unverified_at = Some(at);
+        row.no_subscriber_count = 0;
     });
-    work.event(EventKind::Unverified, "");
+    work.event(EventKind::Unverified, reason);
 }
 
 /// The retention time of an offline row is over.

@@ -22,6 +22,8 @@ pub(crate) fn create(work: &mut Work<'_>, online: &Online, arrival: &Arrival) {
         last_activity_at: arrival.appended_at,
         offline: None,
         unverified_at: None,
+        probed_at: None,
+        no_subscriber_count: 0,
         account: String::new(),
         identity: None,
         tenant_confirmed_at: None,

@@ -7,7 +7,7 @@ use rollcall_model::{Arrival, Cause, ClientId, DeliveryId, Event, Millis, TimerK
 use crate::context::{Context, Ignored, Rows, Step};
 use crate::ordering::Admission;
 use crate::work::Work;
-use crate::{delivery, message, offline, online, ordering, tenant};
+use crate::{delivery, message, offline, online, ordering, probe, tenant};
 
 /// The delivery that the caller must load into [`Rows::delivery`] before [`step`]; `None` = none.
 pub fn delivery_of(_client: &ClientId, event: &Event, _arrival: &Arrival) -> Option<DeliveryId> {
@@ -57,7 +57,7 @@ pub fn step(
         },
         Event::Message(message) => traffic(&mut work, message, arrival),
         Event::Tenant(answer) => tenant::answer(&mut work, answer, arrival.at),
-        Event::Receipt(receipt) => delivery::receipt(&mut work, receipt),
+        Event::Receipt(receipt) => delivery::receipt(&mut work, receipt, arrival),
         Event::Request(request) => delivery::request(&mut work, request, arrival),
     }
     work.finish()
@@ -96,6 +96,7 @@ pub fn fire(ctx: &Context<'_>, client: &ClientId, rows: Rows) -> Step {
             TimerKind::Unverified => {
                 offline::take_offline(&mut work, gone(OfflineReason::Unverified));
             }
+            TimerKind::Probe => probe::send(&mut work, due_at),
             TimerKind::DeliveryDeadline => delivery::expire(&mut work),
             TimerKind::DeliveryRetry => delivery::retry(&mut work),
             TimerKind::AnswerWindow => delivery::forget(&mut work),
@@ -115,7 +116,7 @@ fn traffic(work: &mut Work<'_>, message: &Message, arrival: &Arrival) {
         None => work.ignore(Ignored::NoRow),
     }
     if message.answers.is_some() {
-        delivery::answer(work, message);
+        delivery::answer(work, message, arrival);
     }
 }
 

@@ -204,3 +204,23 @@ pub enum RequestBody {
         arguments: Json,
     },
 }
+
+/// The command that asks for a sign of life.
+const PING: &str = "ping";
+/// The command that ends the device's connection.
+const DISCONNECT: &str = "disconnect";
+
+impl RequestBody {
+    /// The command that asks a device for a sign of life.
+    pub fn ping() -> Self {
+        RequestBody::Command {
+            command: PING.to_owned(),
+            arguments: Json::empty_object(),
+        }
+    }
+
+    /// Whether it tells the device to end its connection, without a word on coming back.
+    pub fn ends_connection(&self) -> bool {
+        matches!(self, RequestBody::Command { command, .. } if command == DISCONNECT)
+    }
+}

@@ -75,4 +75,12 @@ impl Dialect {
             Dialect::Draft | Dialect::Rhc => false,
         }
     }
+
+    /// Whether a device can be asked for a sign of life: `rhc` answers `ping` with `pong`.
+    pub fn has_ping(self) -> bool {
+        match self {
+            Dialect::Draft => false,
+            Dialect::Rhc => true,
+        }
+    }
 }

@@ -37,6 +37,11 @@ pub struct ConnectionRow {
     pub offline: Option<OfflineFact>,
     /// Since when presence is unverified (append time); `None` otherwise.
     pub unverified_at: Option<Millis>,
+    /// When the last probe was due that went out; `None` = there was none yet. It is of this
+    /// absence or doubt when it lies behind its begin.
+    pub probed_at: Option<Millis>,
+    /// Delivery attempts in a row that found no subscriber, since the last sign of life.
+    pub no_subscriber_count: u32,
     /// Account number; `""` when tenantless or unknown.
     pub account: String,
     /// x-rh-identity document of the tenant; `None` when tenantless.
@@ -95,7 +100,8 @@ pub enum Presence {
     Inactive,
     /// Gone; the row stays for the retention time.
     Offline,
-    /// Was connected when its broker was lost.
+    /// Was connected when its broker was lost, when it was told to disconnect, or before several
+    /// deliveries found no subscriber.
     Unverified,
 }
 

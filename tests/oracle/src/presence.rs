@@ -99,9 +99,17 @@ impl Oracle {
         };
         let is_there = matches!(row.presence, Presence::Online | Presence::Inactive);
         if is_there && !is_replayed(row, arrival, &self.policy) {
+            self.doubt(client, "", arrival);
+        }
+    }
+
+    /// Is it still there? For `reason`, it may not be.
+    pub(crate) fn doubt(&mut self, client: &ClientId, reason: &str, arrival: &Arrival) {
+        if let Some(row) = self.connections.get_mut(client) {
             row.presence = Presence::Unverified;
             row.unverified_at = Some(arrival.appended_at);
-            self.happened(EventKind::Unverified, "", arrival);
+            row.no_subscriber_count = 0;
+            self.happened(EventKind::Unverified, reason, arrival);
         }
     }
 
@@ -149,6 +157,8 @@ impl Oracle {
             last_activity_at: arrival.appended_at,
             offline: None,
             unverified_at: None,
+            probed_at: None,
+            no_subscriber_count: 0,
             account: String::new(),
             identity: None,
             tenant_confirmed_at: None,
@@ -180,8 +190,9 @@ fn come_back(row: &mut ConnectionRow) {
     row.unverified_at = None;
 }
 
-/// Activity goes in steps, and never back.
+/// Activity goes in steps, and never back; who is heard of is not missed.
 fn heard_of(row: &mut ConnectionRow, arrival: &Arrival, policy: &Policy) {
+    row.no_subscriber_count = 0;
     let at = arrival.appended_at;
     if at > row.last_activity_at && at - row.last_activity_at >= policy.activity_step_ms {
         row.last_activity_at = at;

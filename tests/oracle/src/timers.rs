@@ -8,6 +8,7 @@ use rollcall_model::{
 
 use crate::arithmetic::backoff_ms;
 use crate::oracle::Oracle;
+use crate::probes::probe_of;
 use crate::tenants::qualifies;
 use crate::turn::Said;
 
@@ -18,7 +19,9 @@ type Timer = (TimerKind, Millis);
 fn of_client(row: &ConnectionRow, policy: &Policy) -> Vec<Timer> {
     let mut timers = Vec::new();
     if let Some(offline) = row.offline {
-        return vec![(TimerKind::Retention, offline.at + policy.row_retention_ms)];
+        timers.push((TimerKind::Retention, offline.at + policy.row_retention_ms));
+        timers.extend(probe_of(row, policy).map(|at| (TimerKind::Probe, at)));
+        return timers;
     }
     if let Some(lookup) = &row.lookup {
         timers.push((TimerKind::LookupTimeout, lookup.due_at));
@@ -52,6 +55,7 @@ fn of_client(row: &ConnectionRow, policy: &Policy) -> Vec<Timer> {
     if let Some(at) = row.unverified_at {
         timers.push((TimerKind::Unverified, at + policy.unverified_after_ms));
     }
+    timers.extend(probe_of(row, policy).map(|at| (TimerKind::Probe, at)));
     timers
 }
 
@@ -157,6 +161,7 @@ impl Oracle {
             TimerKind::Unverified => {
                 self.go_offline(client, went(OfflineReason::Unverified), cause);
             }
+            TimerKind::Probe => self.probe(client, due_at, cause),
             TimerKind::DeliveryDeadline | TimerKind::DeliveryRetry | TimerKind::AnswerWindow => {}
         }
     }

@@ -214,6 +214,8 @@ pub(super) fn row(client: &str, org_id: &str) -> ConnectionRow {
         last_activity_at: NOW,
         offline: None,
         unverified_at: None,
+        probed_at: None,
+        no_subscriber_count: 0,
         account: String::new(),
         identity: None,
         tenant_confirmed_at: None,

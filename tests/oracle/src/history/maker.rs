@@ -350,7 +350,7 @@ impl Maker {
         };
         let body = match self.random.percent(50) {
             true => RequestBody::Command {
-                command: "ping".to_owned(),
+                command: (*self.random.pick(&["ping", "disconnect"])).to_owned(),
                 arguments: empty,
             },
             false => RequestBody::Data {
@@ -371,6 +371,9 @@ impl Maker {
     fn receipt(&mut self, delivery_id: DeliveryId, attempt: u32) -> Event {
         let outcomes = [
             ReceiptOutcome::Acknowledged,
+            ReceiptOutcome::Acknowledged,
+            ReceiptOutcome::NoSubscriber,
+            ReceiptOutcome::NoSubscriber,
             ReceiptOutcome::NoSubscriber,
             ReceiptOutcome::Failed,
         ];

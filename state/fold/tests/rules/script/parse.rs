@@ -10,7 +10,7 @@ use rollcall_model::ingress::Dialect;
 use rollcall_model::row::{Kind, OfflineReason};
 use rollcall_model::{
     Arrival, Cause, ClientId, ConnectionRow, Coordinates, DeliveryId, Event, Json, LookupId,
-    Millis, Policy, Topic,
+    Millis, Policy, TimerKind, Topic,
 };
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
@@ -142,14 +142,19 @@ pub(crate) fn record(
         "message" => Event::Message(Message {
             dialect: Dialect::Draft,
             message_id: words.text("id"),
-            answers: words.take("answers").map(|name| names.delivery(name)),
+            answers: words
+                .take("answers")
+                .map(|name| delivery_called(world, names, name)),
             error: words.take("error").map(str::to_owned),
         }),
         "broker-lost" => Event::BrokerLost,
         "retained-absent" => Event::RetainedAbsent,
         "found" | "unknown" | "unavailable" => Event::Tenant(answer(world, verb, &mut words)?),
         "acknowledged" | "no-subscriber" | "failed" => Event::Receipt(Receipt {
-            delivery_id: names.delivery(words.take("of").ok_or("of which delivery")?),
+            delivery_id: {
+                let name = words.take("of").ok_or("of which delivery")?;
+                delivery_called(world, names, name)
+            },
             attempt: u32::try_from(words.number("attempt")?.unwrap_or(1)).unwrap_or_default(),
             outcome: match *verb {
                 "acknowledged" => ReceiptOutcome::Acknowledged,
@@ -160,10 +165,16 @@ pub(crate) fn record(
         }),
         "request" => Event::Request(Box::new(OutboundRequest {
             id: names.delivery(words.take("as").ok_or("as which delivery")?),
-            body: RequestBody::Data {
-                directive: "play".to_owned(),
-                payload: Json::new("{}").map_err(|error| error.to_string())?,
-                metadata: Vec::new(),
+            body: match words.take("command") {
+                Some(command) => RequestBody::Command {
+                    command: command.to_owned(),
+                    arguments: Json::empty_object(),
+                },
+                None => RequestBody::Data {
+                    directive: "play".to_owned(),
+                    payload: Json::empty_object(),
+                    metadata: Vec::new(),
+                },
             },
             deadline: words.time("deadline")?,
             idempotency_key: String::new(),
@@ -173,6 +184,18 @@ pub(crate) fn record(
     };
     words.done()?;
     Ok((event, arrival))
+}
+
+/// The delivery of that name; `probe` is the row's last one.
+fn delivery_called(world: &World, names: &mut Names, name: &str) -> DeliveryId {
+    let probed_at = world.row.as_ref().and_then(|row| row.probed_at);
+    match probed_at.filter(|_| name == "probe") {
+        Some(due_at) => {
+            let kind = TimerKind::Probe;
+            DeliveryId::derive(&world.client, &Cause::Timer { kind, due_at })
+        }
+        None => names.delivery(name),
+    }
 }
 
 /// `v0-row org=1 facts={...}`: a row as an older build wrote it.
@@ -196,6 +219,8 @@ pub(crate) fn set_policy(policy: &mut Policy, settings: &str) -> Result<(), Stri
         let count = u32::try_from(number).unwrap_or(u32::MAX);
         match key {
             "max_failures" => policy.max_failures = count,
+            "no_subscriber_max" => policy.no_subscriber_max = count,
+            "probe_after_ms" => policy.probe_after_ms = number,
             "delivery_attempts_max" => policy.delivery_attempts_max = count,
             "row_retention_ms" => policy.row_retention_ms = number,
             "retry_after_ms" => policy.retry_after_ms = number,

@@ -114,6 +114,8 @@ pub(crate) fn fields(row: &ConnectionRow, names: &Names) -> Fields {
         ("presence", row.presence.as_str().to_owned()),
         ("offline", dash(offline)),
         ("unverified_at", time(row.unverified_at)),
+        ("probed_at", time(row.probed_at)),
+        ("no_subscriber", count(row.no_subscriber_count)),
         ("org", word(&row.org_id)),
         ("account", word(&row.account)),
         ("identity", identity(row)),
@@ -199,6 +201,11 @@ fn show_derived(derived: &Derived, names: &Names) -> String {
             let (why, attempt) = (lookup.why.as_str(), lookup.attempt);
             format!("lookup: {why} #{attempt}, by {}", show_cause(lookup.cause))
         }
+        Derived::Delivery(probe) if is_probe(probe.cause) => {
+            let (to, cause) = (&probe.destination.mqtt_topic, show_cause(probe.cause));
+            let until = show_at(probe.deadline);
+            format!("probe: to {to}, until {until}, by {cause}")
+        }
         Derived::Delivery(outbound) => {
             let (name, attempt) = (names.of_delivery(outbound.delivery_id), outbound.attempt);
             let (to, cause) = (&outbound.destination.mqtt_topic, show_cause(outbound.cause));
@@ -206,6 +213,11 @@ fn show_derived(derived: &Derived, names: &Names) -> String {
         }
         Derived::DeadLetter(letter) => format!("dead letter: {}", letter.reason.as_str()),
     }
+}
+
+fn is_probe(cause: Cause) -> bool {
+    let probe = TimerKind::Probe;
+    matches!(cause, Cause::Timer { kind, .. } if kind == probe)
 }
 
 fn show_due((at, kind): (Millis, TimerKind)) -> String {
@@ -223,6 +235,11 @@ fn show_cause(cause: Cause) -> String {
 fn show_coordinates(at: Coordinates) -> String {
     let topic: Topic = at.topic;
     format!("{topic}/{}", at.offset)
+}
+
+/// `-` for none, so that scripts show it only where it counts.
+fn count(number: u32) -> String {
+    dash((number > 0).then(|| number.to_string()))
 }
 
 fn time(at: Option<Millis>) -> String {
