@@ -58,11 +58,16 @@ macro_rules! texts {
 
 /// Every subject, in the order of [`Subject`].
 const SUBJECTS: [Texts; 12] = [
-    texts!(Ingress, "ingress"),
+    texts!(Ingress, "ingress", "ingress.v0"),
     texts!(OutboundRequest, "outbound_request"),
     texts!(TenantAnswer, "tenant_answer", "tenant_answer.v0"),
     texts!(Receipt, "receipt"),
-    texts!(ConnectionRow, "connection_row", "connection_row.v0"),
+    texts!(
+        ConnectionRow,
+        "connection_row",
+        "connection_row.v1",
+        "connection_row.v0"
+    ),
     texts!(Delivery, "delivery"),
     texts!(ConnectionEvent, "connection_event", "connection_event.v0"),
     texts!(LookupDue, "lookup_due"),

@@ -25,7 +25,9 @@ pub use embedded::{EmbeddedLog, EmbeddedOptions};
 pub use error::Error;
 pub use memory::MemoryLog;
 pub use placement::{RECORD_BYTES_MAX, check_partition, place};
-pub use record::{Append, Budget, NewRecord, OffsetRange, Position, ReadLimit, Stored};
+pub use record::{
+    Append, BEHIND_HEADER, Budget, NewRecord, OffsetRange, Position, ReadLimit, Stored,
+};
 pub use stage::{Stage, StageError, run_stage};
 
 use futures::future::BoxFuture;
