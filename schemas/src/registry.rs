@@ -58,7 +58,7 @@ macro_rules! texts {
 
 /// Every subject, in the order of [`Subject`].
 const SUBJECTS: [Texts; 12] = [
-    texts!(Ingress, "ingress"),
+    texts!(Ingress, "ingress", "ingress.v0"),
     texts!(OutboundRequest, "outbound_request"),
     texts!(TenantAnswer, "tenant_answer", "tenant_answer.v0"),
     texts!(Receipt, "receipt"),

@@ -28,7 +28,9 @@ pub use error::Error;
 pub use memory::MemoryLog;
 pub use pace::Pace;
 pub use placement::{RECORD_BYTES_MAX, check_partition, place};
-pub use record::{Append, Budget, NewRecord, OffsetRange, Position, ReadLimit, Stored};
+pub use record::{
+    Append, BEHIND_HEADER, Budget, NewRecord, OffsetRange, Position, ReadLimit, Stored,
+};
 pub use stage::{Stage, StageError, run_stage};
 
 use futures::future::BoxFuture;

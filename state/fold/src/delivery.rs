@@ -177,7 +177,8 @@ impl Attempt {
             work.edit(|row| row.no_subscriber_count = 0);
         }
         if self.ends_connection && self.is_of_session(work.row()) {
-            offline::doubt_because(work, arrival.appended_at, TOLD_TO_DISCONNECT);
+            let (at, received) = (arrival.appended_at, arrival.received());
+            offline::doubt_because(work, at, received, TOLD_TO_DISCONNECT);
         }
     }
 
@@ -190,7 +191,8 @@ impl Attempt {
         let max = work.policy().no_subscriber_max;
         let count = work.row().map_or(0, |row| row.no_subscriber_count);
         if max > 0 && count >= max {
-            offline::doubt_because(work, arrival.appended_at, NO_SUBSCRIBER);
+            let (at, received) = (arrival.appended_at, arrival.received());
+            offline::doubt_because(work, at, received, NO_SUBSCRIBER);
         }
     }
 
@@ -199,7 +201,7 @@ impl Attempt {
     fn is_of_session(&self, row: Option<&ConnectionRow>) -> bool {
         row.is_some_and(|row| {
             let is_there = matches!(row.presence, Presence::Online | Presence::Inactive);
-            is_there && row.session.received_at <= self.sent_at
+            is_there && row.session.received.at <= self.sent_at
         })
     }
 }

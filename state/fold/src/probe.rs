@@ -13,7 +13,7 @@ use rollcall_model::{
 
 use crate::context::Ignored;
 use crate::work::Work;
-use crate::{jitter, offline};
+use crate::{jitter, offline, step};
 
 /// When the row's probe is due; `None` when there is nothing to ask, no way to ask it, or when it
 /// was asked since it went.
@@ -52,13 +52,16 @@ pub(crate) fn is_of(work: &Work<'_>, delivery: DeliveryId) -> bool {
     probed_at.is_some_and(|probed_at| id(work, probed_at) == delivery)
 }
 
-/// The probe found no subscriber: that settles a doubt that it was sent for.
+/// The probe found no subscriber: that settles a doubt that it was sent for. Whatever was received
+/// since the doubt began wakes the client all the same: a device may speak before it subscribes.
 pub(crate) fn found_no_subscriber(work: &mut Work<'_>, arrival: &Arrival) {
     let Some(row) = work.row() else { return };
     match (row.presence, since(row)) {
         (Presence::Unverified, Some(since)) if row.probed_at > Some(since) => {
             let fact = OfflineFact {
                 at: arrival.appended_at,
+                received: step::last_known(row),
+                sent: None,
                 reason: OfflineReason::Unverified,
                 is_by_redelivery: false,
             };

@@ -54,7 +54,7 @@ impl Topic {
         Topic::Schedule,
     ];
 
-    /// The processor's inputs in rank order: a batch folds them in the order (rank, offset).
+    /// The processor's inputs in rank order: of equal append times the lower rank is folded first.
     pub const INPUTS: [Topic; 5] = [
         Topic::Status,
         Topic::Messages,

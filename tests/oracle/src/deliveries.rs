@@ -269,7 +269,7 @@ fn is_of_session(row: &ConnectionRow, delivery: &Delivery) -> bool {
         Presence::Online | Presence::Inactive => true,
         Presence::Offline | Presence::Unverified => false,
     };
-    is_there && delivery.updated_at >= row.session.received_at
+    is_there && delivery.updated_at >= row.session.received.at
 }
 
 /// As many whole characters as fit.

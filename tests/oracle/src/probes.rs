@@ -5,7 +5,7 @@ use rollcall_model::ingress::Dialect;
 use rollcall_model::row::{OfflineFact, OfflineReason, Presence, Protocol};
 use rollcall_model::{
     Arrival, Cause, ClientId, ConnectionRow, DeliveryId, Derived, Json, Millis, OutboundDelivery,
-    Policy, TimerKind,
+    Policy, Received, TimerKind,
 };
 
 use crate::arithmetic::spread_ms;
@@ -84,8 +84,12 @@ impl Oracle {
             return;
         };
         if probed_at > since && id_of(client, probed_at) == id {
+            let activity = Received::at(row.last_activity_at);
+            let last = row.unverified_received.or(row.heard);
             let fact = OfflineFact {
                 at: arrival.appended_at,
+                received: last.unwrap_or(activity),
+                sent: None,
                 reason: OfflineReason::Unverified,
                 is_by_redelivery: false,
             };

@@ -3,7 +3,7 @@
 use rollcall_model::row::{LookupWhy, OfflineFact, OfflineReason, Presence};
 use rollcall_model::{
     Cause, ClientId, ConnectionRow, Delivery, DeliveryId, DeliveryState, Derived, EventKind,
-    Millis, Policy, TimerKind,
+    Millis, Policy, Received, TimerKind,
 };
 
 use crate::arithmetic::backoff_ms;
@@ -133,8 +133,14 @@ impl Oracle {
 
     fn fire_client_timer(&mut self, client: &ClientId, kind: TimerKind, due_at: Millis) {
         let cause = Cause::Timer { kind, due_at };
+        let last = self.connections.get(client).map(|row| {
+            let activity = Received::at(row.last_activity_at);
+            row.unverified_received.or(row.heard).unwrap_or(activity)
+        });
         let went = |reason| OfflineFact {
             at: due_at,
+            received: last.unwrap_or_default(),
+            sent: None,
             reason,
             is_by_redelivery: false,
         };

@@ -184,6 +184,8 @@ impl Maker {
             at,
             appended_at,
             received_at: received_at.unwrap_or(appended_at - publish.received_ago_ms),
+            bridge: publish.bridge,
+            received_order: publish.order,
             is_retained: publish.is_retained,
             is_redelivery: publish.is_redelivery,
         };

@@ -6,7 +6,7 @@ use rollcall_model::event::{
     TenantAnswer, TenantOutcome,
 };
 use rollcall_model::ingress::Dialect;
-use rollcall_model::row::{Kind, OfflineReason};
+use rollcall_model::row::{Destination, Kind, OfflineReason};
 use rollcall_model::{Arrival, DeliveryId, Derived, Event, Json, LookupId, Millis, Policy, Topic};
 use uuid::Uuid;
 
@@ -290,6 +290,7 @@ fn event(world: &World, input: &Input, offset: u64) -> Option<(Event, Arrival)> 
             let offline = Offline {
                 dialect,
                 message_id,
+                sent: None,
                 epoch: *epoch,
                 reason,
             };
@@ -340,6 +341,7 @@ fn message(answers: Option<u8>, is_error: bool) -> Event {
         answers: answers.map(delivery_id),
         // Longer than what is kept, with a character across the cut.
         error: is_error.then(|| format!("x{}", "é".repeat(600))),
+        destination: Destination::default(),
     })
 }
 

@@ -7,7 +7,7 @@ use rollcall_model::event::{
     TenantAnswer, TenantOutcome,
 };
 use rollcall_model::ingress::Dialect;
-use rollcall_model::row::{Kind, OfflineReason};
+use rollcall_model::row::{Destination, Kind, OfflineReason};
 use rollcall_model::{
     Arrival, Cause, ClientId, ConnectionRow, Coordinates, DeliveryId, Event, Json, LookupId,
     Millis, Policy, TimerKind, Topic,
@@ -124,6 +124,10 @@ pub(crate) fn record(
         at,
         appended_at,
         received_at: words.time("received")?.unwrap_or(appended_at),
+        bridge: words
+            .take("bridge")
+            .map_or(0, |name| xxh3_64(name.as_bytes())),
+        received_order: words.number("order")?.unwrap_or(0),
         is_retained: words.flag("retained"),
         is_redelivery: words.flag("dup"),
     };
@@ -132,6 +136,7 @@ pub(crate) fn record(
         "offline" => Event::Offline(Offline {
             dialect: Dialect::Draft,
             message_id: words.text("id"),
+            sent: words.time("sent")?,
             epoch: words.number("epoch")?,
             reason: if words.flag("cleared") {
                 OfflineReason::Cleared
@@ -146,6 +151,10 @@ pub(crate) fn record(
                 .take("answers")
                 .map(|name| delivery_called(world, names, name)),
             error: words.take("error").map(str::to_owned),
+            destination: Destination {
+                mqtt_topic: "redhat/insights/out/c1".to_owned(),
+                ..Destination::default()
+            },
         }),
         "broker-lost" => Event::BrokerLost,
         "retained-absent" => Event::RetainedAbsent,

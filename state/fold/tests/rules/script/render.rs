@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use rollcall_fold::{delivery_due, due};
 use rollcall_model::row::Kind;
 use rollcall_model::{
-    Cause, ConnectionRow, Coordinates, Delivery, Derived, Json, Millis, Policy, TimerKind, Topic,
+    Cause, ConnectionRow, Coordinates, Delivery, Derived, Json, Millis, Policy, Received,
+    TimerKind, Topic,
 };
 
 use crate::script::Names;
@@ -98,7 +99,15 @@ pub(crate) fn fields(row: &ConnectionRow, names: &Names) -> Fields {
         } else {
             ""
         };
-        format!("{}@{}{dup}", offline.reason.as_str(), show_at(offline.at))
+        let received = if offline.received == Received::at(offline.at) {
+            String::new()
+        } else {
+            format!(",received:{}", show_received(offline.received))
+        };
+        let sent = offline.sent.map(|sent| format!(",sent:{}", show_at(sent)));
+        let sent = sent.unwrap_or_default();
+        let (reason, at) = (offline.reason.as_str(), show_at(offline.at));
+        format!("{reason}@{at}{dup}{received}{sent}")
     });
     let guard: Vec<&str> = row
         .guard
@@ -114,6 +123,10 @@ pub(crate) fn fields(row: &ConnectionRow, names: &Names) -> Fields {
         ("presence", row.presence.as_str().to_owned()),
         ("offline", dash(offline)),
         ("unverified_at", time(row.unverified_at)),
+        (
+            "unverified_received",
+            dash(row.unverified_received.map(show_received)),
+        ),
         ("probed_at", time(row.probed_at)),
         ("no_subscriber", count(row.no_subscriber_count)),
         ("org", word(&row.org_id)),
@@ -127,11 +140,13 @@ pub(crate) fn fields(row: &ConnectionRow, names: &Names) -> Fields {
         ("refreshed_at", time(row.refreshed_at)),
         ("stale_at", show_at(row.stale_timestamp)),
         ("activity", show_at(row.last_activity_at)),
+        ("heard", dash(row.heard.map(show_received))),
         ("epoch", dash(session.epoch.map(|epoch| epoch.to_string()))),
         ("connected_at", show_at(session.connected_at)),
         ("online_id", word(&session.online_message_id)),
         ("sent", time(session.online_sent)),
-        ("received_at", show_at(session.received_at)),
+        ("received_at", show_received(session.received)),
+        ("outlived", time(session.outlived_sent)),
         ("session", show_coordinates(session.cause)),
         ("guard", word(&guard.join(","))),
         ("dialect", row.dialect.as_str().to_owned()),
@@ -228,6 +243,14 @@ fn show_cause(cause: Cause) -> String {
     match cause {
         Cause::Record(at) => show_coordinates(at),
         Cause::Timer { kind, due_at } => format!("{}@{}", kind.as_str(), show_at(due_at)),
+    }
+}
+
+/// A receipt; with its number when a bridge counted it. Which bridge, the input says.
+fn show_received(received: Received) -> String {
+    match received.order {
+        0 => show_at(received.at),
+        order => format!("{}#{order}", show_at(received.at)),
     }
 }
 
