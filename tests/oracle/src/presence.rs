@@ -257,7 +257,7 @@ fn come_back(row: &mut ConnectionRow) {
 /// Activity goes in steps, and never back.
 fn heard_of(row: &mut ConnectionRow, arrival: &Arrival, policy: &Policy) {
     let at = arrival.appended_at;
-    if at > row.last_activity_at && at - row.last_activity_at >= policy.activity_step_ms {
+    if at - row.last_activity_at >= policy.activity_step_ms {
         row.last_activity_at = at;
         heard_from(row, arrival);
     }
