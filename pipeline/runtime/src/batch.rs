@@ -177,12 +177,13 @@ impl Folding<'_> {
         Ok(())
     }
 
-    /// Notes what a later reader may know the schema of. Records that stand one behind the other
-    /// are one range.
+    /// Notes what a later reader may know the schema of. Records of a topic that stand one behind
+    /// the other are one range, whatever was folded in between.
     fn refused(&mut self, at: Coordinates) {
         let (topic, from, to) = (at.topic, at.offset, at.offset + 1);
-        match self.refused.last_mut() {
-            Some(last) if last.topic == topic && last.to == from => last.to = to,
+        let last = self.refused.iter_mut().rfind(|range| range.topic == topic);
+        match last {
+            Some(last) if last.to == from => last.to = to,
             _ => self.refused.push(InputRange { topic, from, to }),
         }
     }

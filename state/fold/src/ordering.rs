@@ -66,6 +66,9 @@ pub(crate) fn offline(
     let row = row.ok_or(Ignored::NoRow)?;
     match (offline.epoch, row.session.epoch) {
         (Some(ended), Some(stored)) if ended != stored => return Err(Ignored::OtherSession),
+        (Some(_), Some(_)) if arrival.is_retained && is_outlived(row, offline) => {
+            return Err(Ignored::Retained);
+        }
         (Some(_), Some(_)) => {}
         _ if is_replayed(row, arrival, policy) => return Err(Ignored::Replayed),
         _ if row.presence == Presence::Offline => {}
@@ -158,8 +161,10 @@ fn is_late(stored: &Session, online: &Online, arrival: &Arrival, policy: &Policy
     let older_by_ms = believed(stored.online_sent, stored.received.at, policy)
         - believed(online.sent, received.at, policy);
     if after_ms < -policy.reorder_within_ms {
-        // Another bridge's clock is behind, or somebody replays: the device's clock decides.
-        return !received.is_counted_with(&stored.received) && older_by_ms > 0;
+        // Another bridge's clock is behind, or somebody replays: the device's clock decides, and
+        // without one it is the older record.
+        let is_newer = stored.online_sent.is_some() && online.sent >= stored.online_sent;
+        return !received.is_counted_with(&stored.received) && !is_newer;
     }
     after_ms <= policy.reorder_within_ms
         && older_by_ms > 0
@@ -206,13 +211,15 @@ fn is_replayed(row: &ConnectionRow, arrival: &Arrival, policy: &Policy) -> bool 
 /// behind the stored online and behind every offline that the client has outlived. Where a clock is
 /// missing it only settles what the loss of a broker left open.
 fn is_outdated(row: &ConnectionRow, offline: &Offline) -> bool {
-    let session = &row.session;
-    match (offline.sent, session.online_sent) {
-        (Some(sent), Some(online_sent)) => {
-            sent <= online_sent || Some(sent) <= session.outlived_sent
-        }
+    match (offline.sent, row.session.online_sent) {
+        (Some(sent), Some(online_sent)) => sent <= online_sent || is_outlived(row, offline),
         _ => !is_lost(row),
     }
+}
+
+/// Whether the client has given a sign of life since it, or a later one, was said.
+fn is_outlived(row: &ConnectionRow, offline: &Offline) -> bool {
+    offline.sent.is_some() && offline.sent <= row.session.outlived_sent
 }
 
 /// A device's clock as far as it is believed: missing or in the future counts as the arrival.

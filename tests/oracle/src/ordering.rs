@@ -121,7 +121,8 @@ fn is_late(row: &ConnectionRow, online: &Online, arrival: &Arrival, policy: &Pol
         _ if is_old => return true,
         _ => {}
     }
-    let stored_sent = believed(row.session.online_sent, stored.at, policy);
+    let stored_online = row.session.online_sent;
+    let stored_sent = believed(stored_online, stored.at, policy);
     let new_sent = believed(online.sent, new.at, policy);
     let older_by_ms = stored_sent - new_sent;
     let within_ms = policy.reorder_within_ms;
@@ -132,7 +133,11 @@ fn is_late(row: &ConnectionRow, online: &Online, arrival: &Arrival, policy: &Pol
     if later_by_ms < -within_ms {
         let is_counted =
             stored.bridge == new.bridge && stored.bridge != 0 && stored.order > 0 && new.order > 0;
-        return older_by_ms >= 1 && !is_counted;
+        let is_newer = match (stored_online, online.sent) {
+            (Some(stored), Some(new)) => new >= stored,
+            _ => false,
+        };
+        return !is_newer && !is_counted;
     }
     (1..=within_ms).contains(&older_by_ms)
 }
@@ -180,7 +185,9 @@ pub(crate) fn ends_session(
         return false;
     }
     match (row.session.epoch, offline.epoch) {
-        (Some(stored), Some(ended)) => ended == stored,
+        (Some(stored), Some(ended)) => {
+            ended == stored && !(arrival.is_retained && is_outlived(row, offline))
+        }
         _ if is_replayed(row, arrival, policy) => false,
         _ => !arrival.is_retained || is_newer_memory(row, offline),
     }
@@ -191,9 +198,13 @@ fn is_newer_memory(row: &ConnectionRow, offline: &Offline) -> bool {
     let (Some(sent), Some(online_sent)) = (offline.sent, row.session.online_sent) else {
         return lost_its_broker(row);
     };
-    let is_outlived = row
-        .session
-        .outlived_sent
-        .is_some_and(|outlived| sent <= outlived);
-    sent > online_sent && !is_outlived
+    sent > online_sent && !is_outlived(row, offline)
+}
+
+/// Whether the client was there after it had said so.
+fn is_outlived(row: &ConnectionRow, offline: &Offline) -> bool {
+    match (offline.sent, row.session.outlived_sent) {
+        (Some(sent), Some(outlived)) => sent <= outlived,
+        _ => false,
+    }
 }

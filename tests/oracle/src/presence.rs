@@ -270,7 +270,7 @@ fn come_back(row: &mut ConnectionRow) {
 fn heard_of(row: &mut ConnectionRow, arrival: &Arrival, policy: &Policy) {
     row.no_subscriber_count = 0;
     let at = arrival.appended_at;
-    if at > row.last_activity_at && at - row.last_activity_at >= policy.activity_step_ms {
+    if at - row.last_activity_at >= policy.activity_step_ms {
         row.last_activity_at = at;
         heard_from(row, arrival);
     }

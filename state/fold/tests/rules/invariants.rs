@@ -171,6 +171,7 @@ fn check_gone_again(before: &Option<ConnectionRow>, after: &Option<ConnectionRow
     };
     let same = ConnectionRow {
         offline: Some(same),
+        due_at: before.due_at,
         revision: before.revision,
         updated_at: before.updated_at,
         ..after.clone()

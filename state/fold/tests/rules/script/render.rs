@@ -109,6 +109,8 @@ pub(crate) fn fields(row: &ConnectionRow, names: &Names) -> Fields {
         let (reason, at) = (offline.reason.as_str(), show_at(offline.at));
         format!("{reason}@{at}{dup}{received}{sent}")
     });
+    // Shown where it says more than the activity does.
+    let heard = (row.heard).filter(|heard| *heard != Received::at(row.last_activity_at));
     let guard: Vec<&str> = row
         .guard
         .iter()
@@ -140,7 +142,7 @@ pub(crate) fn fields(row: &ConnectionRow, names: &Names) -> Fields {
         ("refreshed_at", time(row.refreshed_at)),
         ("stale_at", show_at(row.stale_timestamp)),
         ("activity", show_at(row.last_activity_at)),
-        ("heard", dash(row.heard.map(show_received))),
+        ("heard", dash(heard.map(show_received))),
         ("epoch", dash(session.epoch.map(|epoch| epoch.to_string()))),
         ("connected_at", show_at(session.connected_at)),
         ("online_id", word(&session.online_message_id)),
