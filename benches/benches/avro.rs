@@ -117,6 +117,8 @@ struct ConnectionRow {
     last_activity_at: i64,
     offline: Option<OfflineFact>,
     unverified_at: Option<i64>,
+    probed_at: Option<i64>,
+    no_subscriber_count: i64,
     account: String,
     identity: Option<String>,
     tenant_confirmed_at: Option<i64>,

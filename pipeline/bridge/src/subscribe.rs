@@ -20,14 +20,7 @@ const DELIVERIES_MAX: usize = 256;
 /// A publish that the log does not take is refused: the session brings it again, with all that came
 /// behind it, so a record may be in the log twice, its second with the DUP flag.
 pub async fn run(mut inbound: Inbound, log: Arc<dyn Log>, clock: Arc<dyn Clock>, options: Options) {
-    let new_writer = || {
-        Arc::new(IngressWriter::new(
-            log.clone(),
-            clock.clone(),
-            options.clone(),
-        ))
-    };
-    let mut writer = new_writer();
+    let mut writer = Arc::new(IngressWriter::new(log, clock, options));
     let mut session = 0;
     let mut arrived = Vec::with_capacity(DELIVERIES_MAX);
     let mut writing = FuturesUnordered::new();
@@ -40,14 +33,15 @@ pub async fn run(mut inbound: Inbound, log: Arc<dyn Log>, clock: Arc<dyn Clock>,
                     if delivery.session != session {
                         // A new generation, and so a new writer (see `Options::broker_generation`).
                         session = delivery.session;
-                        writer = new_writer();
+                        writer = Arc::new(writer.next_session());
                     }
                     let facts = facts(&mut delivery);
                     let writer = writer.clone();
                     let mut write = Box::pin(async move {
                         (delivery, writer.write(facts).await)
                     });
-                    // The first poll appends, so the log has them in this order.
+                    // The first poll gives it its place in the order of receipt, and appends
+                    // unless an earlier one of its client is on its way to another topic.
                     match futures::poll!(&mut write) {
                         std::task::Poll::Ready((delivery, outcome)) => answer(delivery, outcome),
                         std::task::Poll::Pending => writing.push(write),

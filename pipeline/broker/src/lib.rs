@@ -6,8 +6,8 @@
 //! (in rollcall: the bridge).
 //!
 //! Reading order: `config` and `publish` (the words), `gate` (where rmqtt asks and the hook
-//! answers), `sessions` (order between a will and the client's next connection), `retained` (what
-//! survives kill -9), `shared` (shared subscriptions), `send` (the way to the devices), `run`
+//! answers), `sessions` (order between a will and the client's next connection), `wills` (those that
+//! a DISCONNECT leaves), `retained` (what survives kill -9), `shared` (shared subscriptions), `send` (the way to the devices), `run`
 //! (start and shutdown).
 //!
 //! Known limits, all rmqtt's: sessions and their queues live in memory and end with the process; a
@@ -16,7 +16,8 @@
 //! a CONNECT stays open; a packet over the limit closes its connection without a trace in log or
 //! metrics; a publish that asks to be retained is, also when the hook dead-letters it as oversized;
 //! a client that connects again while its former connection is being ended may be told "server
-//! unavailable" and has to try once more.
+//! unavailable" and has to try once more; a will behind a DISCONNECT comes when its client closes
+//! the connection, at its keep alive at the latest.
 
 mod config;
 mod error;
@@ -29,6 +30,7 @@ mod run;
 mod send;
 mod sessions;
 mod shared;
+mod wills;
 
 pub use config::Options;
 pub use error::Error;

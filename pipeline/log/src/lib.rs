@@ -3,7 +3,8 @@
 //!
 //! One trait, three homes: in memory (simulator, tests), embedded on RocksDB (`rollcall dev`, the
 //! edge), and Kafka (`rollcall-kafka`). `conformance` is the suite that all of them pass. `stage`
-//! is the loop of whoever reads one topic and answers into others.
+//! is the loop of whoever reads one topic and answers into others, `pace` the rate at which it
+//! speaks to the world outside.
 
 mod assigned;
 mod cleaning;
@@ -12,6 +13,7 @@ mod embedded;
 mod error;
 mod heads;
 mod memory;
+mod pace;
 mod placement;
 mod record;
 mod stage;
@@ -24,8 +26,11 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use embedded::{EmbeddedLog, EmbeddedOptions};
 pub use error::Error;
 pub use memory::MemoryLog;
+pub use pace::Pace;
 pub use placement::{RECORD_BYTES_MAX, check_partition, place};
-pub use record::{Append, Budget, NewRecord, OffsetRange, Position, ReadLimit, Stored};
+pub use record::{
+    Append, BEHIND_HEADER, Budget, NewRecord, OffsetRange, Position, ReadLimit, Stored,
+};
 pub use stage::{Stage, StageError, run_stage};
 
 use futures::future::BoxFuture;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use rollcall_api::{Check, Comparisons, Follower, Health, Kept, Ops, Replica, Requests};
-use rollcall_delivery::{Outlet, Sender};
+use rollcall_delivery::{Outlet, Prober, Sender};
 use rollcall_log::{Clock, Log, SystemClock};
 use rollcall_rocks::RocksStore;
 use rollcall_runtime::self_check::SelfCheck;
@@ -312,6 +312,19 @@ impl Wiring {
         Role::spawn("sender", &self.ended, move |stop| async move {
             check.ready();
             let ended = sender.run(stop).await;
+            Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
+        })
+    }
+
+    /// The prober, which sends through the same outlet.
+    pub(crate) fn probe(&self, outlet: Arc<dyn Outlet>, config: &Config) -> Role {
+        let per_second = config.send.probes_per_second.get();
+        let (log, clock) = (self.log.clone(), self.clock.clone());
+        let prober = Prober::new(log, outlet, clock, per_second);
+        let check = self.health.register("prober");
+        Role::spawn("prober", &self.ended, move |stop| async move {
+            check.ready();
+            let ended = prober.run(stop).await;
             Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
         })
     }

@@ -1,11 +1,13 @@
-//! What a batch is made of: the next records of every input topic, in the order (rank, offset), and
-//! the two times that are recorded with it.
+//! What a batch is made of: the next records of every input topic, cut where their order
+//! ([`crate::order`]) would be unknown, and the two times that are recorded with it.
 
 use rollcall_log::{Clock, Log, ReadLimit, Stored};
 use rollcall_model::batch::InputRange;
 use rollcall_model::{Millis, Policy, Topic};
 
+use crate::ahead::Ahead;
 use crate::error::Error;
+use crate::order::{self, Behind, Records};
 
 /// The group under which the processor's positions are committed.
 pub const GROUP: &str = "processor";
@@ -26,12 +28,12 @@ pub(crate) struct Inputs {
     pub(crate) now: Millis,
     /// Timers due up to here fire before the records.
     pub(crate) timers_at: Millis,
-    /// Records in rank order.
-    pub(crate) records: Vec<(Topic, Vec<Stored>)>,
+    /// Records, topic by topic, in rank order.
+    pub(crate) records: Records,
     /// Positions after the batch.
     pub(crate) next: Positions,
-    /// What the batch refused for lack of a schema when it was folded first, in rank order: it is
-    /// refused again, whoever knows the schema by now.
+    /// What the batch refused for lack of a schema when it was folded first, in the order of
+    /// folding: it is refused again, whoever knows the schema by now.
     pub(crate) refused: Vec<InputRange>,
     /// How far behind the partition is when the batch is done.
     pub(crate) lag: Lag,
@@ -43,6 +45,23 @@ impl Inputs {
         let is_in =
             |range: &InputRange| range.topic == topic && (range.from..range.to).contains(&offset);
         self.refused.iter().any(is_in)
+    }
+
+    /// Keeps the first so many records of each topic; the others are for another batch.
+    fn keep(&mut self, taken: &[usize], positions: &Positions, ahead: &mut Ahead) {
+        for ((topic, records), taken) in self.records.iter_mut().zip(taken) {
+            if *taken == records.len() {
+                continue;
+            }
+            let rest = records.split_off(*taken);
+            let rank = Topic::INPUTS.iter().position(|one| one == topic);
+            if let Some(rank) = rank {
+                let next = records.last().map(|last| last.offset + 1);
+                self.next[rank] = next.unwrap_or(positions[rank]);
+                ahead.put(rank, records, positions[rank], rest);
+            }
+        }
+        self.records.retain(|(_, records)| !records.is_empty());
     }
 }
 
@@ -72,8 +91,8 @@ impl Lag {
 /// that were waiting: a timer never overtakes a record that could have stopped it (DESIGN.md
 /// section 5). Neither goes back behind `floor`.
 ///
-/// A message never overtakes a status that was appended before it: it would find no row yet, or
-/// wake one that has not gone offline yet, and what it says of its client would be lost.
+/// No record overtakes one that comes before it in the order of inputs. A message that did would
+/// find no row yet, or wake one that has not gone offline yet, and what it says would be lost.
 pub(crate) fn read(
     log: &dyn Log,
     clock: &dyn Clock,
@@ -81,6 +100,7 @@ pub(crate) fn read(
     policy: &Policy,
     positions: &Positions,
     floor: (Millis, Millis),
+    ahead: &mut Ahead,
 ) -> Result<Inputs, Error> {
     let failed = |source| Error::Log {
         partition,
@@ -88,7 +108,8 @@ pub(crate) fn read(
         source,
     };
     let mut ends = [0; Topic::INPUTS.len()];
-    for (end, topic) in ends.iter_mut().zip(Topic::INPUTS) {
+    // Statuses last: what is said of a client in another topic is then behind its statuses.
+    for (end, topic) in ends.iter_mut().zip(Topic::INPUTS).rev() {
         *end = log.offsets(topic, partition).map_err(failed)?.end;
     }
     // Read after the ends: every record below them was appended before this instant.
@@ -104,8 +125,7 @@ pub(crate) fn read(
         lag: Lag::default(),
     };
     let mut budget = Budget::of(policy);
-    // The append time of the last status taken, when others wait behind it.
-    let mut statuses_up_to = Millis(i64::MAX);
+    let mut behind = [Behind::Nothing; Topic::INPUTS.len()];
     for (rank, topic) in Topic::INPUTS.into_iter().enumerate() {
         if ends[rank] <= positions[rank] {
             continue;
@@ -119,27 +139,46 @@ pub(crate) fn read(
             budget.share(waiting)
         };
         waiting -= 1;
-        let mut records = log
-            .read(topic, partition, positions[rank], limit)
-            .map_err(failed)?;
-        records.retain(|record| record.offset < ends[rank]);
-        let Some(first) = records.first() else {
+        let mut records = ahead.take(rank, positions[rank], limit);
+        let from = records
+            .last()
+            .map_or(positions[rank], |last| last.offset + 1);
+        let left = Budget::left(limit, &records);
+        if let Some(left) = left.filter(|_| ahead.is_empty(rank) && from < ends[rank]) {
+            let read = log.read(topic, partition, from, left).map_err(failed)?;
+            records.extend(read);
+        }
+        let beyond = records.partition_point(|record| record.offset < ends[rank]);
+        let rest = records.split_off(beyond);
+        if !rest.is_empty() {
+            ahead.put(rank, &records, positions[rank], rest);
+        }
+        let (Some(first), Some(last)) = (records.first(), records.last()) else {
             // Only gaps are left below the end.
             inputs.next[rank] = ends[rank];
             continue;
         };
         inputs.timers_at = inputs.timers_at.min(first.appended_at);
-        if topic == Topic::Messages {
-            records.retain(|record| record.appended_at <= statuses_up_to);
-        }
-        let Some(last) = records.last() else { continue };
         inputs.next[rank] = last.offset + 1;
-        if topic == Topic::Status && last.offset + 1 < ends[rank] {
-            statuses_up_to = last.appended_at;
+        if last.offset + 1 < ends[rank] {
+            behind[rank] = Behind::More(last.appended_at);
         }
         budget.spend(&records);
         inputs.records.push((topic, records));
     }
+    let read_to = inputs.next;
+    let is_missing = |topic: Topic, end: u64| {
+        let rank = Topic::INPUTS.iter().position(|one| *one == topic);
+        let is_read = rank.is_none_or(|rank| end <= read_to[rank]);
+        // An end that was never written is some producer's fault, and holds nothing up.
+        !is_read
+            && (rank.is_some_and(|rank| end <= ends[rank])
+                || log
+                    .settled_end(topic, partition)
+                    .is_ok_and(|written| end <= written))
+    };
+    let taken = order::cut(&inputs.records, behind, is_missing);
+    inputs.keep(&taken, positions, ahead);
     inputs.lag = Lag::of(&inputs, &ends);
     inputs.timers_at = inputs.timers_at.max(floor.1);
     Ok(inputs)
@@ -166,6 +205,16 @@ impl Budget {
             records: (self.records / parts).max(1),
             bytes: (self.bytes / parts).max(1),
         }
+    }
+
+    /// What of `limit` is left beside `records`; `None` when nothing is.
+    fn left(limit: ReadLimit, records: &[Stored]) -> Option<ReadLimit> {
+        let bytes: usize = records.iter().map(Stored::size).sum();
+        let left = ReadLimit {
+            records: limit.records.saturating_sub(records.len()),
+            bytes: limit.bytes.saturating_sub(bytes),
+        };
+        (left.records > 0 && left.bytes > 0).then_some(left)
     }
 
     fn spend(&mut self, records: &[Stored]) {

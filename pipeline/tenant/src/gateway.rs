@@ -10,7 +10,6 @@ mod answer;
 mod ask;
 mod breaker;
 mod cache;
-mod pace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use rollcall_log::Clock;
+use rollcall_log::{Clock, Pace};
 use rollcall_model::LookupDue;
 use rollcall_model::event::TenantOutcome;
 use tokio::sync::Semaphore;
@@ -31,7 +30,6 @@ use answer::Verdict;
 use ask::Asker;
 use breaker::{Admit, Breaker};
 use cache::Cache;
-use pace::Pace;
 
 pub(crate) use breaker::State;
 

@@ -135,7 +135,10 @@ fn due(row: &ConnectionRow) -> Value {
 /// that may be silent, an inactivity timer is taken for the one behind it. The fold knows.
 fn timer(row: &ConnectionRow) -> Option<TimerKind> {
     if row.presence == Presence::Offline {
-        return Some(TimerKind::Retention);
+        // A probe is due within seconds of the offline, or has been sent.
+        let since = row.offline.map(|offline| offline.at);
+        let may_be_probed = row.dialect.has_ping() && row.probed_at <= since;
+        return (!may_be_probed).then_some(TimerKind::Retention);
     }
     if let Some(lookup) = &row.lookup {
         return (Some(lookup.due_at) == row.due_at).then_some(TimerKind::LookupTimeout);

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use rollcall_log::{Append, Log, ManualClock, MemoryLog, NewRecord};
 use rollcall_model::ingress::Dialect;
 use rollcall_model::row::{Destination, Kind, OfflineFact, OfflineReason, Presence, Session};
-use rollcall_model::{ClientId, ConnectionRow, Coordinates, Json, Millis, Topic};
+use rollcall_model::{ClientId, ConnectionRow, Coordinates, Json, Millis, Received, Topic};
 use rollcall_rocks::RocksPairs;
 use rollcall_schemas::Record;
 use rollcall_tables::{PairChange, Pairs, PairsView};
@@ -203,7 +203,8 @@ pub(super) fn row(client: &str, org_id: &str) -> ConnectionRow {
             connected_at: NOW,
             online_message_id: "m-1".to_owned(),
             online_sent: None,
-            received_at: NOW,
+            received: Received::at(NOW),
+            outlived_sent: None,
             cause: Coordinates {
                 topic: Topic::Status,
                 partition: 0,
@@ -212,8 +213,12 @@ pub(super) fn row(client: &str, org_id: &str) -> ConnectionRow {
         },
         guard: Vec::new(),
         last_activity_at: NOW,
+        heard: None,
         offline: None,
+        unverified_received: None,
         unverified_at: None,
+        probed_at: None,
+        no_subscriber_count: 0,
         account: String::new(),
         identity: None,
         tenant_confirmed_at: None,
@@ -239,6 +244,8 @@ pub(super) fn row(client: &str, org_id: &str) -> ConnectionRow {
 pub(super) fn offline(client: &str, org_id: &str) -> ConnectionRow {
     let fact = OfflineFact {
         at: NOW,
+        received: Received::at(NOW),
+        sent: None,
         reason: OfflineReason::Message,
         is_by_redelivery: false,
     };

@@ -13,6 +13,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -52,6 +53,7 @@ pub(crate) struct Config {
     pub(crate) process: ProcessConfig,
     pub(crate) self_check: SelfCheckConfig,
     pub(crate) checkpoint: CheckpointConfig,
+    pub(crate) send: SendConfig,
     pub(crate) api: rollcall_api::Config,
     pub(crate) ops: rollcall_api::OpsConfig,
     pub(crate) policy: PolicyConfig,
@@ -102,6 +104,14 @@ pub(crate) struct ProcessConfig {
     pub(crate) shards: u32,
     pub(crate) data_dir: PathBuf,
     pub(crate) memory: Bytes,
+}
+
+/// `[send]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SendConfig {
+    /// At least 1: `[policy] probe_after = "0s"` is how to send none.
+    pub(crate) probes_per_second: NonZeroU32,
 }
 
 /// A configuration that cannot be used: one line that names key, value and remedy.

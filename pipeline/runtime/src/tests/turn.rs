@@ -11,6 +11,7 @@ use super::support::{
     INSIGHTS_ID, START, World, block_on, contents, handshake, ingress, record, row, settle,
 };
 use crate::Turn;
+use crate::ahead::Ahead;
 
 #[test]
 fn handshake_becomes_row_event_and_lookup() {
@@ -313,7 +314,16 @@ fn lag_is_what_no_batch_has_read_and_how_long_the_oldest_waited() {
         let floor = (Millis(0), Millis(0));
         let log: &dyn rollcall_log::Log = world.log.as_ref();
         let clock: &dyn rollcall_log::Clock = world.clock.as_ref();
-        let inputs = crate::inputs::read(log, clock, 0, &policy, &[0; 5], floor).unwrap();
+        let inputs = crate::inputs::read(
+            log,
+            clock,
+            0,
+            &policy,
+            &[0; 5],
+            floor,
+            &mut Ahead::default(),
+        )
+        .unwrap();
         (inputs.lag.records, inputs.lag.ms)
     };
     assert_eq!(read(2), (2, 700));

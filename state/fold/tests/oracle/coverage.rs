@@ -16,7 +16,7 @@ const SEEDS: u64 = 1_000;
 const TIMES_MIN: u32 = 5;
 
 /// Events with their reason, as the golden scripts show them.
-const EVENTS: [&str; 51] = [
+const EVENTS: [&str; 53] = [
     "connected",
     "connected (redelivery)",
     "updated",
@@ -25,6 +25,8 @@ const EVENTS: [&str; 51] = [
     "active (offline)",
     "inactive",
     "unverified",
+    "unverified (disconnect)",
+    "unverified (no_subscriber)",
     "disconnected (message)",
     "disconnected (cleared)",
     "disconnected (inactive)",
@@ -71,10 +73,11 @@ const EVENTS: [&str; 51] = [
 ];
 
 /// What shows in rows and inputs only.
-const QUIET: [&str; 9] = [
+const QUIET: [&str; 10] = [
     "debt kept by an offline row",
     "epoch in both",
     "epoch in one",
+    "doubt settled by a probe",
     "dialect draft",
     "dialect rhc",
     "failures counted",
@@ -171,6 +174,10 @@ impl Met {
         };
         if row.offline.is_some() && row.inventory_owed.is_some() {
             self.meet("debt kept by an offline row".to_owned());
+        }
+        let was_in_doubt = before.unverified_at.is_some() && row.offline.is_some();
+        if was_in_doubt && record.arrival.at.topic == Topic::Receipts {
+            self.meet("doubt settled by a probe".to_owned());
         }
         if row.tenant_lookup_failure_count > before.tenant_lookup_failure_count {
             self.meet("failures counted".to_owned());

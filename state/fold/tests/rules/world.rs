@@ -238,6 +238,8 @@ pub(crate) fn arrival(topic: Topic, offset: u64, appended_at: Millis) -> Arrival
         },
         appended_at,
         received_at: appended_at,
+        bridge: 0,
+        received_order: 0,
         is_retained: false,
         is_redelivery: false,
     }
