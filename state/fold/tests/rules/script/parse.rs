@@ -148,16 +148,22 @@ pub(crate) fn record(
         "broker-lost" => Event::BrokerLost,
         "retained-absent" => Event::RetainedAbsent,
         "found" | "unknown" | "unavailable" => Event::Tenant(answer(world, verb, &mut words)?),
-        "acknowledged" | "no-subscriber" | "failed" => Event::Receipt(Receipt {
-            delivery_id: names.delivery(words.take("of").ok_or("of which delivery")?),
-            attempt: u32::try_from(words.number("attempt")?.unwrap_or(1)).unwrap_or_default(),
-            outcome: match *verb {
-                "acknowledged" => ReceiptOutcome::Acknowledged,
-                "no-subscriber" => ReceiptOutcome::NoSubscriber,
-                _ => ReceiptOutcome::Failed,
-            },
-            broker_reason_code: 0,
-        }),
+        "acknowledged" | "no-subscriber" | "failed" | "too-large" | "closed" => {
+            Event::Receipt(Receipt {
+                delivery_id: names.delivery(words.take("of").ok_or("of which delivery")?),
+                attempt: u32::try_from(words.number("attempt")?.unwrap_or(1)).unwrap_or_default(),
+                outcome: match *verb {
+                    "acknowledged" => ReceiptOutcome::Acknowledged,
+                    "no-subscriber" => ReceiptOutcome::NoSubscriber,
+                    _ => ReceiptOutcome::Failed,
+                },
+                broker_reason_code: match *verb {
+                    "too-large" => Receipt::PACKET_TOO_LARGE,
+                    "closed" => Receipt::CONNECTION_CLOSED,
+                    _ => 0,
+                },
+            })
+        }
         "request" => Event::Request(Box::new(OutboundRequest {
             id: names.delivery(words.take("as").ok_or("as which delivery")?),
             body: RequestBody::Data {
