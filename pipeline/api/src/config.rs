@@ -1,10 +1,16 @@
 //! `[api]` and `[ops]`: where the two ports listen, and who may see what.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::ConfigError;
+
+/// Connections by default: callers of the API are a few services with pools.
+const API_CONNECTIONS_MAX: NonZeroUsize = NonZeroUsize::new(1024).expect("not 0");
+/// Those of the ops port: probes, scrapes, and people.
+const OPS_CONNECTIONS_MAX: NonZeroUsize = NonZeroUsize::new(128).expect("not 0");
 
 /// The section `[api]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -14,6 +20,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Which connections of other organisations a caller sees.
     pub lookup: Lookup,
+    /// HTTP connections at the same time; more are closed at once.
+    pub connections_max: NonZeroUsize,
     /// Listen on an address that is not loopback although nobody checks who the caller is.
     pub allow_remote: bool,
 }
@@ -36,6 +44,8 @@ pub enum Lookup {
 pub struct OpsConfig {
     /// Address of the ops port; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// HTTP connections at the same time; more are closed at once.
+    pub connections_max: NonZeroUsize,
     /// Listen on an address that is not loopback although every row can be read there.
     pub allow_remote: bool,
 }
@@ -45,6 +55,7 @@ impl Default for Config {
         Self {
             listen: loopback(8080),
             lookup: Lookup::default(),
+            connections_max: API_CONNECTIONS_MAX,
             allow_remote: false,
         }
     }
@@ -54,6 +65,7 @@ impl Default for OpsConfig {
     fn default() -> Self {
         Self {
             listen: loopback(8081),
+            connections_max: OPS_CONNECTIONS_MAX,
             allow_remote: false,
         }
     }

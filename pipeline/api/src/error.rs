@@ -75,11 +75,4 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
-    /// The listener broke.
-    #[error("cannot accept connections")]
-    Accept {
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
 }

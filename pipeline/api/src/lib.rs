@@ -17,6 +17,8 @@ mod error;
 mod guard;
 mod health;
 mod identity;
+mod keyed;
+mod listing;
 mod message;
 mod ops;
 mod page;
@@ -25,6 +27,7 @@ mod problem;
 mod public;
 mod replica;
 mod requests;
+mod room;
 mod serve;
 mod shape;
 mod tenants;
@@ -40,7 +43,8 @@ pub use ops::{Ops, ops};
 pub use public::{BASE, public};
 pub use replica::{Follower, Kept, Page, Replica};
 pub use requests::Requests;
-pub use serve::{bind, serve};
+pub use room::Room;
+pub use serve::{Bounds, bind, serve};
 
 #[cfg(test)]
 mod tests;

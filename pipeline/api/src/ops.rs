@@ -59,7 +59,7 @@ pub fn ops(state: Ops) -> Router {
         .route("/ops/connections", get(connections::list))
         .route("/ops/connections/{id}", get(connections::get))
         .route("/ops/connections/{id}/message", post(connections::message))
-        .route("/ops/topics/{topic}/records", get(records::stream))
+        .route("/ops/topics/{topic}/records", get(records::list))
         .route("/ops/dead-letters", get(dead_letters::list))
         .route("/ops/dead-letters/replay", post(dead_letters::replay))
         .route("/ops/tenantless", get(tenants::list))

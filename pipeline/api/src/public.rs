@@ -1,6 +1,8 @@
 //! The API in the deployed shapes: what one organisation may know of its connections, and send to
 //! them.
 
+use std::ops::ControlFlow;
+
 use axum::Router;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
@@ -15,11 +17,13 @@ use serde::Serialize;
 use crate::config::Lookup;
 use crate::guard::{REQUEST_TIMEOUT, guard};
 use crate::identity::Caller;
+use crate::listing::{PIECE_BYTES, Pieces, listed};
 use crate::page::{Paged, Window};
 use crate::params::Params;
 use crate::problem::Problem;
-use crate::replica::Replica;
+use crate::replica::{Part, Replica};
 use crate::requests::Requests;
+use crate::room::Room;
 use crate::shape::{Connection, Status};
 
 /// Everything is served under this path.
@@ -29,6 +33,12 @@ pub const BASE: &str = "/api/cloud-connector";
 const CONNECTIONS: &str = "/api/cloud-connector/v2/connections";
 const CONNECTION_STATUS: &str = "/api/cloud-connector/v2/connections/{id}/status";
 const CONNECTION_MESSAGE: &str = "/api/cloud-connector/v2/connections/{id}/message";
+
+/// The deployed content type.
+const JSON: &str = "application/json; charset=UTF-8";
+
+/// How a list ends: its rows come last.
+const LIST_END: &[u8] = b"]}";
 
 /// The record that a row's session comes from, e.g. `status/0/12`.
 const CAUSE_HEADER: HeaderName = HeaderName::from_static("rollcall-cause");
@@ -66,6 +76,7 @@ impl Public {
 /// `GET /v2/connections?offset&limit`, by client id (deployed: in no order).
 async fn list(
     State(public): State<Public>,
+    room: Room,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
@@ -73,13 +84,74 @@ async fn list(
     let window = Window::of(&Params::of(&uri)?)?;
     let Window { offset, limit } = window;
     let (lookup, org_id) = (public.lookup, caller.org_id);
-    let made = public.replica.list(move |replica| {
-        let page = replica.ask(|replica| replica.page(&org_id, lookup, offset, limit))?;
-        let data: Vec<_> = page.values.iter().map(row).collect::<Result<_, _>>()?;
-        let data = data.into_iter().map(Connection::new).collect();
-        Ok(json(&Paged::new(CONNECTIONS, window, page.total, data)))
-    });
-    made.await
+    let rows = Rows {
+        org_id,
+        lookup,
+        window,
+        left: limit,
+        after: None,
+        offset: Some(offset),
+    };
+    listed(public.replica, room, JSON, rows).await
+}
+
+/// A page of the list, and how far it is.
+struct Rows {
+    org_id: String,
+    lookup: Lookup,
+    window: Window,
+    /// Rows still wanted.
+    left: usize,
+    /// The last row's client.
+    after: Option<Bytes>,
+    /// Rows to skip, before the first piece.
+    offset: Option<usize>,
+}
+
+impl Pieces for Rows {
+    fn piece(&mut self, replica: &Replica, into: &mut Vec<u8>) -> Result<bool, Problem> {
+        let is_first = self.offset.is_some();
+        let after = self.after.take();
+        let part = Part {
+            after: after.as_deref(),
+            skipped: self.offset.take().unwrap_or(0),
+            limit: self.left,
+        };
+        let (mut rows, mut failed) = (Vec::new(), None);
+        let mut visit = |client: Bytes, value: Bytes| {
+            if !(is_first && rows.is_empty()) {
+                rows.push(b',');
+            }
+            let shown = row(&value).and_then(|row| {
+                let shown = serde_json::to_writer(&mut rows, &Connection::new(row));
+                shown.map_err(|error| Problem::internal(&error))
+            });
+            failed = shown.err();
+            self.left -= 1;
+            self.after = Some(client);
+            match failed.is_some() || rows.len() >= PIECE_BYTES {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        };
+        let (org_id, lookup) = (&self.org_id, self.lookup);
+        let total =
+            replica.ask(|replica| replica.each_visible(org_id, lookup, part, &mut visit))?;
+        if let Some(failed) = failed {
+            return Err(failed);
+        }
+        if is_first {
+            let head = Paged::<Connection>::new(CONNECTIONS, self.window, total, Vec::new());
+            serde_json::to_writer(&mut *into, &head).map_err(|error| Problem::internal(&error))?;
+            into.truncate(into.len() - LIST_END.len());
+        }
+        let has_more = self.left > 0 && rows.len() >= PIECE_BYTES;
+        into.append(&mut rows);
+        if !has_more {
+            into.extend_from_slice(LIST_END);
+        }
+        Ok(has_more)
+    }
 }
 
 /// `GET /v2/connections/{id}/status`.
@@ -123,7 +195,9 @@ async fn message(
     };
     let requester = format!("org {}", caller.org_id);
     let (requests, row) = (&public.requests, row(&value)?);
-    requests.send(&row, requester, &headers, &body).await
+    requests
+        .send(&public.replica, &row, requester, &headers, &body)
+        .await
 }
 
 fn row(value: &Bytes) -> Result<ConnectionRow, Problem> {
@@ -134,7 +208,7 @@ fn row(value: &Bytes) -> Result<ConnectionRow, Problem> {
 fn json(body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(body) => {
-            let kind = HeaderValue::from_static("application/json; charset=UTF-8");
+            let kind = HeaderValue::from_static(JSON);
             ([(header::CONTENT_TYPE, kind)], body).into_response()
         }
         Err(error) => Problem::internal(&error).into_response(),

@@ -75,6 +75,8 @@ pub(crate) struct ConnAck {
     pub(crate) receive_maximum: u16,
     /// Largest packet that the broker takes, bytes.
     pub(crate) packet_bytes_max: u32,
+    /// Highest QoS that the broker takes.
+    pub(crate) qos_max: u8,
     /// Seconds for which the broker keeps the session, if it says another number than it was asked
     /// for.
     pub(crate) session_expiry_s: Option<u32>,

@@ -5,6 +5,7 @@ mod checkpoints;
 mod cli;
 mod commands;
 mod config;
+mod descriptors;
 mod edge;
 mod fleet;
 mod hook;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use rollcall_broker::{Sender, Sent};
 use rollcall_delivery::{Attempt, BoxFuture, Outlet};
-use rollcall_model::event::ReceiptOutcome;
-use rollcall_mqtt::{Message, Published, Publisher};
+use rollcall_model::event::{Receipt, ReceiptOutcome};
+use rollcall_mqtt::{Message, PublishError, Published, Publisher};
 
 /// MQTT 5 reason code "no matching subscribers" (section 3.4.2.1).
 const NO_MATCHING_SUBSCRIBERS: u8 = 16;
@@ -72,7 +72,13 @@ impl Outlet for SessionOutlet {
                     tracing::warn!(topic, %error, "Message not published.");
                     Attempt {
                         outcome: ReceiptOutcome::Failed,
-                        reason_code: 0,
+                        reason_code: match error {
+                            PublishError::Ended => 0,
+                            PublishError::TooLarge { .. } | PublishError::SaidTooLarge => {
+                                Receipt::PACKET_TOO_LARGE
+                            }
+                            PublishError::ClosedOn { .. } => Receipt::CONNECTION_CLOSED,
+                        },
                     }
                 }
             }

@@ -3,12 +3,13 @@
 //! forwards.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rollcall_api::{Check, Comparisons, Follower, Health, Kept, Ops, Replica, Requests};
+use rollcall_api::{Bounds, Check, Comparisons, Follower, Health, Kept, Ops, Replica, Requests};
 use rollcall_delivery::{Outlet, Prober, Sender};
 use rollcall_log::{Clock, Log, SystemClock};
 use rollcall_rocks::RocksStore;
@@ -21,6 +22,7 @@ use tracing::info;
 use crate::banner::Addresses;
 use crate::checkpoints;
 use crate::config::{Config, LogKind};
+use crate::descriptors;
 use crate::edge::Edge;
 use crate::plan::{BrokerKind, Part, Plan};
 use crate::processors::Processors;
@@ -55,6 +57,8 @@ pub(crate) struct Wiring {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) health: Health,
     comparisons: Comparisons,
+    /// The first file descriptor that no connection may have.
+    pub(crate) descriptors: u64,
     pub(crate) ended: mpsc::Sender<Ended>,
 }
 
@@ -69,6 +73,7 @@ impl System {
     ) -> anyhow::Result<Self> {
         let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;
         describe_metrics();
+        let descriptors = descriptors::raise();
         // Ports first: the likeliest mistake is found before anything is written.
         let (http, ops) = bind(config, plan).await?;
         let folders = Folders::of(data_dir);
@@ -81,6 +86,7 @@ impl System {
             clock,
             health: Health::default(),
             comparisons: Comparisons::default(),
+            descriptors,
             ended: ended_tx,
         };
         let http_addr = http.as_ref().map(TcpListener::local_addr).transpose()?;
@@ -187,16 +193,23 @@ impl Wiring {
         let kept = has_rows.then(|| stores::open_replica(config, folders));
         let (replica, following) = kept.transpose()?.map(|kept| self.follow(kept)).unzip();
         let requests = Requests::new(self.log.clone(), self.clock.clone());
+        let descriptors = self.descriptors;
+        let bounds = |port, most: NonZeroUsize| {
+            Bounds::new(port, most.get(), descriptors, stores::room(config))
+        };
         let api = http.zip(replica.clone()).map(|(http, replica)| {
             let public = rollcall_api::public(replica, requests.clone(), config.api.lookup);
+            let bounds = bounds("api", config.api.connections_max);
             Role::spawn("api", &self.ended, move |stop| async move {
-                Ok(rollcall_api::serve(http, public, stop).await?)
+                rollcall_api::serve(http, public, bounds, stop).await;
+                Ok(())
             })
         });
         let (log, health) = (self.log.clone(), self.health.clone());
         let comparisons = self.comparisons.clone();
         let ops = Role::spawn("ops", &self.ended, {
             let (prometheus, replica) = (prometheus.clone(), replica.clone());
+            let bounds = bounds("ops", config.ops.connections_max).patient();
             move |stop| async move {
                 let state = Ops {
                     log,
@@ -207,11 +220,12 @@ impl Wiring {
                     prometheus,
                     stop: stop.clone(),
                 };
-                Ok(rollcall_api::serve(ops, rollcall_api::ops(state), stop).await?)
+                rollcall_api::serve(ops, rollcall_api::ops(state), bounds, stop).await;
+                Ok(())
             }
         });
         let upkeep = Role::spawn("metrics", &self.ended, move |stop| async move {
-            rollcall_api::metrics::upkeep(prometheus, stop).await;
+            rollcall_api::metrics::upkeep(prometheus, descriptors, stop).await;
             Ok(())
         });
         let servers = api.into_iter().chain([ops, upkeep]).chain(following);

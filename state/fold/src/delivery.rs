@@ -20,6 +20,8 @@ pub(crate) const DETAIL_BYTES_MAX: usize = 1024;
 const NOT_CONNECTED: &str = "not_connected";
 const NO_SUBSCRIBER: &str = "no_subscriber";
 const SEND_FAILED: &str = "send_failed";
+const PACKET_TOO_LARGE: &str = "packet_too_large";
+const CONNECTION_CLOSED: &str = "connection_closed";
 const NO_RECEIPT: &str = "no_receipt";
 const DEVICE_ERROR: &str = "device_error";
 const NO_BODY: &str = "no_body";
@@ -83,7 +85,12 @@ pub(crate) fn receipt(work: &mut Work<'_>, receipt: &Receipt, arrival: &Arrival)
             attempt_failed(work, NO_SUBSCRIBER);
             attempt.found_no_subscriber(work, arrival);
         }
-        ReceiptOutcome::Failed => attempt_failed(work, SEND_FAILED),
+        // Another attempt would end as this one, and holds up the others at the broker.
+        ReceiptOutcome::Failed => match receipt.broker_reason_code {
+            Receipt::PACKET_TOO_LARGE => refused(work, PACKET_TOO_LARGE),
+            Receipt::CONNECTION_CLOSED => refused(work, CONNECTION_CLOSED),
+            _ => attempt_failed(work, SEND_FAILED),
+        },
     }
 }
 
@@ -252,6 +259,11 @@ fn attempt_failed(work: &mut Work<'_>, reason: &str) {
         reason.clone_into(&mut delivery.detail);
     });
     work.delivery_event(reason);
+}
+
+/// The broker does not take the message, however often it is sent.
+fn refused(work: &mut Work<'_>, reason: &str) {
+    end(work, DeliveryState::Failed, reason, reason);
 }
 
 /// Nothing is left to send: the body goes, the row waits for answers.

@@ -178,6 +178,16 @@ pub struct Receipt {
     pub broker_reason_code: u8,
 }
 
+impl Receipt {
+    /// Reason code of a failed attempt: the broker takes no packet of that size (MQTT 5, section
+    /// 2.4, "packet too large").
+    pub const PACKET_TOO_LARGE: u8 = 0x95;
+    /// Reason code of a failed attempt: the broker closed each connection on which the message was
+    /// sent alone. MQTT 3.1.1 has no other way to refuse one; the code is MQTT 5's "protocol error",
+    /// which no PUBACK carries.
+    pub const CONNECTION_CLOSED: u8 = 0x82;
+}
+
 /// How a delivery attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiptOutcome {

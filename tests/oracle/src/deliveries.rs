@@ -89,9 +89,14 @@ impl Oracle {
                 return;
             }
             ReceiptOutcome::NoSubscriber => "no_subscriber",
-            ReceiptOutcome::Failed => "send_failed",
+            ReceiptOutcome::Failed => match receipt.broker_reason_code {
+                0x95 => "packet_too_large",
+                0x82 => "connection_closed",
+                _ => "send_failed",
+            },
         };
-        if delivery.attempt >= attempts_max {
+        let is_final = matches!(why, "packet_too_large" | "connection_closed");
+        if delivery.attempt >= attempts_max || is_final {
             self.finish(client, id, DeliveryState::Failed, why, cause);
         } else {
             self.queue(client, id, why, cause);

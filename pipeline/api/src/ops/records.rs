@@ -1,18 +1,18 @@
 //! `/ops/topics/{topic}/records`: decoded records as a stream of JSON lines.
 
-use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{Uri, header};
-use axum::response::{IntoResponse, Response};
-use futures::stream::try_unfold;
+use axum::http::Uri;
+use axum::response::Response;
 use rollcall_log::Error;
 use rollcall_model::Topic;
 use tokio::sync::watch;
 
 use super::Ops;
+use super::stream::stream;
 use crate::params::Params;
 use crate::problem::Problem;
+use crate::room::Room;
 use crate::serve::stopped;
 use crate::tail::{Line, Start, Tail};
 
@@ -23,8 +23,9 @@ const CHUNK_BYTES: usize = 64 * 1024;
 ///
 /// `from` is `end` when it is not given; without `count` the stream ends with the caller or the
 /// process. With `until=end` it ends with the last record that is there, whatever `count` says.
-pub(super) async fn stream(
+pub(super) async fn list(
     State(ops): State<Ops>,
+    room: Room,
     path: Result<Path<String>, PathRejection>,
     uri: Uri,
 ) -> Result<Response, Problem> {
@@ -58,16 +59,10 @@ pub(super) async fn stream(
         ends_there,
         stop: ops.stop.clone(),
     };
-    let body = Body::from_stream(try_unfold(lines, |mut lines| async move {
-        let chunk = lines.chunk().await.inspect_err(|error| {
-            tracing::error!(
-                error = error as &dyn std::error::Error,
-                "Stream of records broke."
-            );
-        })?;
-        Ok::<_, Error>(chunk.map(|chunk| (chunk, lines)))
-    }));
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    stream(&room, lines, |mut lines| async move {
+        let chunk = lines.chunk().await?;
+        Ok((chunk.unwrap_or_default(), lines))
+    })
 }
 
 /// A tail that ends.

@@ -18,14 +18,15 @@ use super::stream::{Broken, offer, stream};
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::replica::{Replica, WHYS, Why};
+use crate::room::Room;
 use crate::tenants::{Assignment, Directory, Place, Removal, Wish, asking, directed, page};
 
 /// Rows per page when the caller does not say, and at most.
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
 
-/// Clients that are asked for at a time, and lines of a chunk.
-const CHUNK_CLIENTS: usize = 256;
+/// Clients that are asked for at a time, and lines of a chunk: their rows are in memory.
+const CHUNK_CLIENTS: usize = 32;
 
 /// Entries of one request.
 const ENTRIES_MAX: usize = 1_000;
@@ -59,7 +60,11 @@ pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Json<Value>
 /// the outcome `asked`, `would_ask`, `pending` or `left`.
 ///
 /// A look-up is answered at the resolver's own rate, however many there are.
-pub(super) async fn retry(State(ops): State<Ops>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn retry(
+    State(ops): State<Ops>,
+    room: Room,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let params = Params::of(&uri)?.only(&["client", "org", "exhausted", "dry_run"])?;
     let given = (
         params.filled("client"),
@@ -87,10 +92,10 @@ pub(super) async fn retry(State(ops): State<Ops>, uri: Uri) -> Result<Response, 
         replica,
         ops,
     };
-    Ok(stream(retry, |mut retry| async move {
+    stream(&room, retry, |mut retry| async move {
         let lines = retry.chunk().await?;
         Ok((lines, retry))
-    }))
+    })
 }
 
 /// `POST /ops/tenants/assign?dry_run=` of `[{client_id, org_id, account?, identity?}, …]`: what a

@@ -3,16 +3,20 @@
 
 use std::cmp::Ordering;
 use std::iter::Peekable;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use rollcall_tables::{Error, PairsView, Table};
 
-use super::Page;
 use super::facts::{Facts, Mark, of_kept};
 use super::keys;
 use super::tenantless::{Tenantless, Why};
 use super::totals::{Totals, Visible};
+use super::{Page, Part};
 use crate::config::Lookup;
+
+/// Rows read at a time where an index names them.
+const READ_AT_ONCE: usize = 16;
 
 /// Client ids in order, or why they cannot be read.
 type Clients<'a> = Box<dyn Iterator<Item = Result<Bytes, Error>> + 'a>;
@@ -39,6 +43,39 @@ pub(super) fn scan(
         Ok((key.slice(table_prefix.len()..), of_kept(&kept).1))
     });
     rows.collect()
+}
+
+/// Shows `visit` the rows behind `prefix` and `after`, until it says enough.
+pub(super) fn each(
+    view: &dyn PairsView,
+    table: Table,
+    prefix: &[u8],
+    after: Option<&[u8]>,
+    visit: &mut dyn FnMut(Bytes, Bytes) -> ControlFlow<()>,
+) -> Result<(), Error> {
+    let table_prefix = keys::row_prefix(table);
+    let all = [&table_prefix, prefix].concat();
+    for pair in view.range(keys::behind(all, after)) {
+        let (key, kept) = pair?;
+        if visit(key.slice(table_prefix.len()..), of_kept(&kept).1).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// As [`each`], the rows of an organisation, whatever their presence.
+pub(super) fn each_of_org(
+    view: &dyn PairsView,
+    org_id: &str,
+    after: Option<&[u8]>,
+    visit: &mut dyn FnMut(Bytes, Bytes) -> ControlFlow<()>,
+) -> Result<(), Error> {
+    let prefix = keys::tenant_prefix(org_id);
+    let length = prefix.len();
+    let clients = view.range(keys::behind(prefix, after));
+    let clients = clients.map(|pair| Ok(pair?.0.slice(length..)));
+    few_at_a_time(view, clients, visit)
 }
 
 /// Rows of an organisation by client id, whatever their presence.
@@ -100,6 +137,28 @@ pub(super) fn page(
     offset: usize,
     limit: usize,
 ) -> Result<Page, Error> {
+    let part = Part {
+        after: None,
+        skipped: offset,
+        limit,
+    };
+    let mut values = Vec::new();
+    let total = each_visible(view, org_id, lookup, part, &mut |_, value| {
+        values.push(value);
+        ControlFlow::Continue(())
+    })?;
+    Ok(Page { total, values })
+}
+
+/// Shows `visit` a part of what callers of `org_id` see, until it says enough; gives how much there
+/// is in all.
+pub(super) fn each_visible(
+    view: &dyn PairsView,
+    org_id: &str,
+    lookup: Lookup,
+    part: Part<'_>,
+    visit: &mut dyn FnMut(Bytes, Bytes) -> ControlFlow<()>,
+) -> Result<usize, Error> {
     let own = Visible::read(view, org_id)?;
     let others = match lookup {
         Lookup::Strict => 0,
@@ -107,23 +166,18 @@ pub(super) fn page(
     };
     let total = usize::try_from(own.rows.saturating_add(others)).unwrap_or(usize::MAX);
     // Whoever asks for what is not there must not have everything read.
-    if limit == 0 || offset >= total {
-        return Ok(Page {
-            total,
-            values: Vec::new(),
-        });
+    if part.limit == 0 || part.skipped >= total {
+        return Ok(total);
     }
     let clients: Clients<'_> = match lookup {
-        Lookup::Strict => Box::new(owned(view, org_id)),
+        Lookup::Strict => Box::new(owned(view, org_id, part.after)),
         Lookup::Relaxed => Box::new(Merged {
-            one: owned(view, org_id).peekable(),
-            other: shared(view, org_id).peekable(),
+            one: owned(view, org_id, part.after).peekable(),
+            other: shared(view, org_id, part.after).peekable(),
         }),
     };
-    let clients = clients.skip(offset).take(limit);
-    let clients = clients.collect::<Result<Vec<_>, Error>>()?;
-    let values = values(view, &clients)?;
-    Ok(Page { total, values })
+    few_at_a_time(view, clients.skip(part.skipped).take(part.limit), visit)?;
+    Ok(total)
 }
 
 /// The row of `client` if callers of `org_id` may see it.
@@ -143,6 +197,28 @@ pub(super) fn visible(
     Ok(is_shown.then_some(value))
 }
 
+/// Shows `visit` the rows of `clients`, which are in order and all there: few are in memory, as
+/// each may be large.
+fn few_at_a_time(
+    view: &dyn PairsView,
+    mut clients: impl Iterator<Item = Result<Bytes, Error>>,
+    visit: &mut dyn FnMut(Bytes, Bytes) -> ControlFlow<()>,
+) -> Result<(), Error> {
+    loop {
+        let few = clients.by_ref().take(READ_AT_ONCE);
+        let few = few.collect::<Result<Vec<_>, Error>>()?;
+        if few.is_empty() {
+            return Ok(());
+        }
+        let values = values(view, &few)?;
+        for (client, value) in few.into_iter().zip(values) {
+            if visit(client, value).is_break() {
+                return Ok(());
+            }
+        }
+    }
+}
+
 /// The rows of `clients`, which are in order and all there.
 fn values(view: &dyn PairsView, clients: &[Bytes]) -> Result<Vec<Bytes>, Error> {
     let rows = clients.iter();
@@ -153,11 +229,11 @@ fn values(view: &dyn PairsView, clients: &[Bytes]) -> Result<Vec<Bytes>, Error> 
     Ok(kept.map(|kept| of_kept(&kept).1).collect())
 }
 
-/// Connected rows of `org_id`.
-fn owned<'a>(view: &'a dyn PairsView, org_id: &str) -> Clients<'a> {
+/// Connected rows of `org_id`, from the first after `after`.
+fn owned<'a>(view: &'a dyn PairsView, org_id: &str, after: Option<&[u8]>) -> Clients<'a> {
     let prefix = keys::tenant_prefix(org_id);
     let length = prefix.len();
-    let entries = view.range(keys::behind(prefix, None));
+    let entries = view.range(keys::behind(prefix, after));
     Box::new(entries.filter_map(move |pair| match pair {
         Ok((key, mark)) => {
             let mark = mark.first().map_or(Mark::NONE, |mark| Mark(*mark));
@@ -167,16 +243,14 @@ fn owned<'a>(view: &'a dyn PairsView, org_id: &str) -> Clients<'a> {
     }))
 }
 
-/// Rows of other organisations than `org_id` that everybody sees.
-fn shared<'a>(view: &'a dyn PairsView, org_id: &str) -> Clients<'a> {
+/// Rows of other organisations than `org_id` that everybody sees, from the first after `after`.
+fn shared<'a>(view: &'a dyn PairsView, org_id: &str, after: Option<&[u8]>) -> Clients<'a> {
     let org_id = org_id.to_owned();
-    Box::new(
-        view.range(keys::all_shared())
-            .filter_map(move |pair| match pair {
-                Ok((key, owner)) => (owner != org_id.as_bytes()).then(|| Ok(key.slice(1..))),
-                Err(error) => Some(Err(error)),
-            }),
-    )
+    let range = keys::behind(keys::all_shared().start, after);
+    Box::new(view.range(range).filter_map(move |pair| match pair {
+        Ok((key, owner)) => (owner != org_id.as_bytes()).then(|| Ok(key.slice(1..))),
+        Err(error) => Some(Err(error)),
+    }))
 }
 
 /// Two orders of clients as one; no client is in both.

@@ -223,12 +223,12 @@ async fn deliveries_are_found_by_client() {
     ];
     bench.append(records).await;
     bench
-        .until(|replica| replica.deliveries(b"b", 9).unwrap().len() == 1)
+        .until(|replica| replica.deliveries(b"b", 9, 99).unwrap().len() == 1)
         .await;
     assert_eq!(
-        bench.replica.deliveries(b"a", 9).unwrap(),
+        bench.replica.deliveries(b"a", 9, 99).unwrap(),
         [vec![1], vec![255]]
     );
-    assert_eq!(bench.replica.deliveries(b"a", 1).unwrap(), [vec![1]]);
-    assert!(bench.replica.deliveries(b"c", 9).unwrap().is_empty());
+    assert_eq!(bench.replica.deliveries(b"a", 1, 99).unwrap(), [vec![1]]);
+    assert!(bench.replica.deliveries(b"c", 9, 99).unwrap().is_empty());
 }

@@ -150,6 +150,23 @@ impl Client {
         );
     }
 
+    /// Subscribes one filter with QoS 1.
+    pub(crate) async fn subscribe(&mut self, filter: &str) {
+        let body = [&[0, 9][..], &text(filter), &[1]].concat();
+        self.send(&packet(0x82, &body)).await;
+        let (kind, body) = self.receive().await.expect("an open connection");
+        assert_eq!((kind, &*body), (0x90, &[0, 9, 1][..]));
+    }
+
+    /// Takes a message of QoS 1 with a payload of so many bytes, and acknowledges it.
+    pub(crate) async fn take_and_acknowledge(&mut self, payload_bytes: usize) {
+        let (kind, body) = self.receive().await.expect("an open connection");
+        assert_eq!(kind & 0xf6, 0x32, "no PUBLISH of QoS 1");
+        let id = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
+        assert_eq!(body.len() - id - 2, payload_bytes);
+        self.send(&packet(0x40, &body[id..id + 2])).await;
+    }
+
     /// Sends PUBREL and waits for PUBCOMP.
     pub(crate) async fn release(&mut self, packet_id: u16) {
         self.send(&packet(0x62, &packet_id.to_be_bytes())).await;

@@ -49,6 +49,7 @@ pub(super) fn connack(packet: Bytes, body: &mut Bytes) -> Result<ConnAck, Malfor
     if let Some(properties) = read.properties {
         connack.receive_maximum = properties.receive_max.unwrap_or(u16::MAX);
         connack.packet_bytes_max = properties.max_packet_size.unwrap_or(u32::MAX);
+        connack.qos_max = properties.max_qos.unwrap_or(2);
         connack.session_expiry_s = properties.session_expiry_interval;
         connack.keep_alive_s = properties.server_keep_alive;
     }

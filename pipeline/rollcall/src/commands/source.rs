@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use futures::StreamExt as _;
 use reqwest::{Response, StatusCode, Url};
-use rollcall_api::{Comparisons, Health, Kept, Ops, Replica, Requests};
+use rollcall_api::{Bounds, Comparisons, Health, Kept, Ops, Replica, Requests, Room};
 use rollcall_log::{Log, SystemClock};
 use rollcall_model::Policy;
 use rollcall_rocks::RocksPairs;
@@ -18,6 +18,9 @@ use tokio::task::JoinSet;
 use super::Failure;
 use crate::cli::Target;
 use crate::stores;
+
+/// Connections of the command to what it serves itself.
+const CALLS_MAX: usize = 16;
 
 /// Memory of a replica that is made for one question.
 const REPLICA_BYTES: usize = 32 * 1024 * 1024;
@@ -216,7 +219,8 @@ async fn serve(
     };
     served.spawn(async move {
         let (held, never) = watch::channel(false);
-        let _ = rollcall_api::serve(listener, rollcall_api::ops(ops), never).await;
+        let bounds = Bounds::new("command", CALLS_MAX, u64::MAX, Room::default()).patient();
+        rollcall_api::serve(listener, rollcall_api::ops(ops), bounds, never).await;
         drop(held);
     });
     Ok(format!("http://{address}"))

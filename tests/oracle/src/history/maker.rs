@@ -383,7 +383,7 @@ impl Maker {
             delivery_id,
             attempt,
             outcome: *self.random.pick(&outcomes),
-            broker_reason_code: 0,
+            broker_reason_code: *self.random.pick(&[0, 0, 0, 0x80, 0x82, 0x95]),
         })
     }
 

@@ -128,7 +128,7 @@ pub(crate) fn inputs() -> impl Strategy<Value = Input> {
         1 => ats().prop_map(Input::RetainedAbsent),
         4 => (asked, 0..7_u8, ats())
             .prop_map(|(asked, outcome, at)| Input::Tenant { asked, outcome, at }),
-        2 => (0..3_u8, 0..4_u32, 0..3_u8, ats()).prop_map(|(delivery, attempt, outcome, at)| {
+        2 => (0..3_u8, 0..4_u32, 0..5_u8, ats()).prop_map(|(delivery, attempt, outcome, at)| {
             Input::Receipt { delivery, attempt, outcome, at }
         }),
         2 => (0..3_u8, prop::option::of(-1_000..100_000_i64), ats())
@@ -347,15 +347,18 @@ fn message(answers: Option<u8>, is_error: bool) -> Event {
 
 fn receipt(delivery: u8, attempt: u32, outcome: u8) -> Event {
     let outcomes = [
-        ReceiptOutcome::Acknowledged,
-        ReceiptOutcome::NoSubscriber,
-        ReceiptOutcome::Failed,
+        (ReceiptOutcome::Acknowledged, 0),
+        (ReceiptOutcome::NoSubscriber, 0),
+        (ReceiptOutcome::Failed, 0),
+        (ReceiptOutcome::Failed, Receipt::PACKET_TOO_LARGE),
+        (ReceiptOutcome::Failed, Receipt::CONNECTION_CLOSED),
     ];
+    let (outcome, broker_reason_code) = outcomes[usize::from(outcome)];
     Event::Receipt(Receipt {
         delivery_id: delivery_id(delivery),
         attempt,
-        outcome: outcomes[usize::from(outcome)],
-        broker_reason_code: 0,
+        outcome,
+        broker_reason_code,
     })
 }
 

@@ -159,19 +159,25 @@ pub(crate) fn record(
         "broker-lost" => Event::BrokerLost,
         "retained-absent" => Event::RetainedAbsent,
         "found" | "unknown" | "unavailable" => Event::Tenant(answer(world, verb, &mut words)?),
-        "acknowledged" | "no-subscriber" | "failed" => Event::Receipt(Receipt {
-            delivery_id: {
-                let name = words.take("of").ok_or("of which delivery")?;
-                delivery_called(world, names, name)
-            },
-            attempt: u32::try_from(words.number("attempt")?.unwrap_or(1)).unwrap_or_default(),
-            outcome: match *verb {
-                "acknowledged" => ReceiptOutcome::Acknowledged,
-                "no-subscriber" => ReceiptOutcome::NoSubscriber,
-                _ => ReceiptOutcome::Failed,
-            },
-            broker_reason_code: 0,
-        }),
+        "acknowledged" | "no-subscriber" | "failed" | "too-large" | "closed" => {
+            Event::Receipt(Receipt {
+                delivery_id: {
+                    let name = words.take("of").ok_or("of which delivery")?;
+                    delivery_called(world, names, name)
+                },
+                attempt: u32::try_from(words.number("attempt")?.unwrap_or(1)).unwrap_or_default(),
+                outcome: match *verb {
+                    "acknowledged" => ReceiptOutcome::Acknowledged,
+                    "no-subscriber" => ReceiptOutcome::NoSubscriber,
+                    _ => ReceiptOutcome::Failed,
+                },
+                broker_reason_code: match *verb {
+                    "too-large" => Receipt::PACKET_TOO_LARGE,
+                    "closed" => Receipt::CONNECTION_CLOSED,
+                    _ => 0,
+                },
+            })
+        }
         "request" => Event::Request(Box::new(OutboundRequest {
             id: names.delivery(words.take("as").ok_or("as which delivery")?),
             body: match words.take("command") {
