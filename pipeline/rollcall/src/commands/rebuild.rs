@@ -15,7 +15,6 @@ use rollcall_log::Log;
 use rollcall_model::Topic;
 use rollcall_rocks::{PartitionTables, RocksStore};
 use rollcall_runtime::rebuild::{self, Depth, Rebuilt, Verdict, compare_tables};
-use tempfile::TempDir;
 
 use self::live::Live;
 use self::progress::Progress;
@@ -90,7 +89,7 @@ struct Opened {
     /// The log to be proven.
     log: Arc<dyn Log>,
     /// For what goes when the command ends.
-    scratch: TempDir,
+    scratch: Scratch,
     checkpoints: Folder,
 }
 
