@@ -21,6 +21,7 @@ use self::progress::Progress;
 use super::{Failure, Outcome};
 use crate::checkpoints::{Folder, Kept};
 use crate::cli::{Base, Rebuild};
+use crate::scratch::Scratch;
 use crate::stores::Folders;
 use crate::{print, stores};
 
