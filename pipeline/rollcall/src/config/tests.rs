@@ -1,19 +1,32 @@
 //! The configuration: defaults are complete and those of the model, and wrong input names the
 //! remedy.
 
+mod environment;
+mod places;
+mod reference;
+
 use std::io::Write as _;
 
 use rollcall_model::Policy;
 
-use super::{Config, Invalid, Sources, load};
+use super::{Config, Invalid, Sources, load, load_with};
 
 fn load_text(text: &str) -> Result<Config, Invalid> {
+    load_with_variables(text, &[])
+}
+
+fn load_with_variables(text: &str, variables: &[(&str, &str)]) -> Result<Config, Invalid> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
-    load(&Sources {
+    let sources = Sources {
         file: Some(file.path()),
         ..Sources::default()
-    })
+    };
+    let variables = variables.iter();
+    load_with(
+        &sources,
+        variables.map(|(name, text)| ((*name).into(), (*text).into())),
+    )
 }
 
 fn refused(text: &str) -> String {
@@ -89,11 +102,11 @@ fn unknown_key_is_refused_with_the_nearest_name() {
 fn duration_without_unit_is_refused_with_an_example() {
     let text = refused("[policy]\nretry_after = \"5\"");
     assert!(
-        text.contains("policy.retry_after") && text.contains("\"30m\""),
+        text.contains("[policy] retry_after = \"5\"") && text.contains("\"30m\""),
         "{text}"
     );
     let text = refused("[policy]\nretry_after = 5");
-    assert!(text.contains("policy.retry_after"), "{text}");
+    assert!(text.contains("[policy] retry_after = 5"), "{text}");
 }
 
 #[test]
@@ -138,6 +151,74 @@ fn values_out_of_bounds_are_refused_by_name() {
         (
             "[policy]\ninactive_after = \"1h\"",
             "[policy] inactive_after",
+        ),
+        (
+            "[policy]\nbatch_wait = \"1h\"",
+            "[policy] batch_wait = \"1h\": give at most \"1m\"",
+        ),
+        (
+            "[policy]\nbatch_records_max = 1000001",
+            "[policy] batch_records_max = 1000001: give at most 1000000",
+        ),
+        (
+            "[policy]\nmax_failures = -1",
+            "[policy] max_failures = -1: give 0 to 4294967295",
+        ),
+        (
+            "[policy]\nrow_retention = \"101y\"",
+            "[policy] row_retention = \"101y\": \"101y\" is longer than a hundred years",
+        ),
+        (
+            "[policy]\ninactive_after = \"0s\"",
+            "[policy] inactive_after",
+        ),
+        (
+            "[policy]\ndelivery_deadline = \"0s\"",
+            "[policy] delivery_deadline",
+        ),
+        (
+            "[log]\nretention = \"0s\"",
+            "[log] retention = \"0s\": give at least \"1m\", or \"off\"",
+        ),
+        (
+            "[process]\nshards = 257",
+            "[process] shards = 257: give 1 to 256, or 0",
+        ),
+        (
+            "[process]\nmemory = \"17000 GiB\"",
+            "give at most 16384 GiB",
+        ),
+        (
+            "[mqtt]\nreceive_maximum = 65536",
+            "[mqtt] receive_maximum = 65536: give 0 to 65535",
+        ),
+        (
+            "[tenant]\nrate_per_second = 0",
+            "[tenant] rate_per_second = 0",
+        ),
+        ("[tenant]\nconcurrency = 0", "[tenant] concurrency = 0"),
+        (
+            "[tenant]\nconcurrency = 10001",
+            "[tenant] concurrency = 10001",
+        ),
+        ("[tenant]\ncache_entries = 0", "[tenant] cache_entries = 0"),
+        (
+            "[tenant]\ntimeout = \"2h\"",
+            "[tenant] timeout = \"2h\": give at most \"1h\"",
+        ),
+        ("[tenant]\nfound_for = \"1y\"", "[tenant] found_for"),
+        (
+            "[tenant]\nunknown_statuses = [404, 4]",
+            "[tenant] unknown_statuses = [4]",
+        ),
+        (
+            "[ops]\nhosts = [\"http://ops\"]",
+            "[ops] hosts: \"http://ops\"",
+        ),
+        ("[api]\nhosts = [\"\"]", "[api] hosts: \"\""),
+        (
+            "[ops]\nprobes_listen = \"8090\"",
+            "[ops] probes_listen = \"8090\": give ADDRESS:PORT",
         ),
     ] {
         let found = refused(text);
@@ -193,7 +274,7 @@ fn self_check_is_on_unless_it_is_switched_off() {
     assert_eq!(off.self_check.settings(), None);
     let text = refused("[self_check]\ninterval = \"often\"");
     assert!(
-        text.contains("self_check.interval") && text.contains("\"off\""),
+        text.contains("[self_check] interval") && text.contains("\"off\""),
         "{text}"
     );
     let text = refused("[self_check]\nrows_per_secnd = 5");
