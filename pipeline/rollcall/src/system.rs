@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rollcall_api::{Check, Comparisons, Follower, Health, Kept, Ops, Replica, Requests};
+use rollcall_api::{Check, Comparisons, Follower, Health, Kept, Keys, Ops, Replica, Requests};
 use rollcall_delivery::{Outlet, Sender};
 use rollcall_log::{Clock, Log, SystemClock};
 use rollcall_rocks::RocksStore;
@@ -69,10 +69,13 @@ impl System {
     ) -> anyhow::Result<Self> {
         let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;
         describe_metrics();
-        // Ports first: the likeliest mistake is found before anything is written.
+        // Ports and files first: the likeliest mistakes are found before anything is written.
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let psk_file = config.api.psk_file.as_deref();
+        let psk_file = psk_file.filter(|_| plan.has(Part::Api));
+        let keys = Keys::open(psk_file, clock.clone())?;
         let (http, ops) = bind(config, plan).await?;
         let folders = Folders::of(data_dir);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = NodeLog::open(config, &folders, clock.clone())?;
         let store = Arc::new(stores::open_tables(config, &folders, log.partitions())?);
         let (ended_tx, mut ended) = mpsc::channel(64);
@@ -88,6 +91,7 @@ impl System {
         // Before anybody can ask: no partition may be restored yet, or be this process's.
         let check = plan.has(Part::Process);
         let check = check.then(|| wiring.health.register("processors"));
+        let http = http.map(|http| (http, keys));
         let (servers, replica) = wiring.serve(config, &folders, prometheus, http, ops)?;
         let (processors, self_check) = match check {
             Some(check) => {
@@ -179,7 +183,7 @@ impl Wiring {
         config: &Config,
         folders: &Folders,
         prometheus: metrics_exporter_prometheus::PrometheusHandle,
-        http: Option<TcpListener>,
+        http: Option<(TcpListener, Keys)>,
         ops: TcpListener,
     ) -> anyhow::Result<(Vec<Role>, Option<Replica>)> {
         // Others can be asked on Kafka; of the embedded log nobody else can show anything.
@@ -187,8 +191,9 @@ impl Wiring {
         let kept = has_rows.then(|| stores::open_replica(config, folders));
         let (replica, following) = kept.transpose()?.map(|kept| self.follow(kept)).unzip();
         let requests = Requests::new(self.log.clone(), self.clock.clone());
-        let api = http.zip(replica.clone()).map(|(http, replica)| {
-            let public = rollcall_api::public(replica, requests.clone(), config.api.lookup);
+        let api = http.zip(replica.clone()).map(|((http, keys), replica)| {
+            let lookup = config.api.lookup;
+            let public = rollcall_api::public(replica, requests.clone(), lookup, keys);
             Role::spawn("api", &self.ended, move |stop| async move {
                 Ok(rollcall_api::serve(http, public, stop).await?)
             })

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::faulty::Faulty;
 use super::support::{Bench, NOW, changelog, kept, offline, record, row, satellite};
-use crate::{Error, Lookup, Replica};
+use crate::{Error, Replica};
 
 const ALL: [Presence; 4] = [
     Presence::Online,
@@ -29,7 +29,7 @@ fn counts(replica: &Replica) -> [usize; 4] {
 }
 
 fn total(replica: &Replica, org_id: &str) -> usize {
-    replica.page(org_id, Lookup::Relaxed, 0, 0).unwrap().total
+    replica.page(org_id, 0, 0).unwrap().total
 }
 
 #[tokio::test]
