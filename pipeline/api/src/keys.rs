@@ -113,7 +113,7 @@ impl Watched {
                 state.entries = Arc::new(entries);
             }
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
+                let error: &(dyn std::error::Error + 'static) = &error;
                 tracing::error!(%path, error, "Keys of the API stay as they were.");
             }
         }
