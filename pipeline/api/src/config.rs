@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,10 @@ pub struct Config {
     pub lookup: Lookup,
     /// HTTP connections at the same time; more are closed at once.
     pub connections_max: NonZeroUsize,
+    /// The keys of services that call without an identity: a JSON object `{client: key}`, read again
+    /// when it changes. No service has a key when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub psk_file: Option<PathBuf>,
     /// Listen on an address that is not loopback although nobody checks who the caller is.
     pub allow_remote: bool,
     /// Names that callers know the port by. Empty with `allow_remote` = any: a gateway in front
@@ -34,8 +39,8 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lookup {
-    /// Those with the dispatcher `foreman_rh_cloud` (a Satellite serves many organisations):
-    /// deployed default.
+    /// Those with the dispatcher `foreman_rh_cloud` (a Satellite serves many organisations), when it
+    /// names them by their id; no list shows them: deployed default.
     #[default]
     Relaxed,
     /// None.
@@ -65,6 +70,7 @@ impl Default for Config {
             listen: loopback(8080),
             lookup: Lookup::default(),
             connections_max: API_CONNECTIONS_MAX,
+            psk_file: None,
             allow_remote: false,
             hosts: Vec::new(),
         }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rollcall_api::{Bounds, Check, Comparisons, Follower, Health, Kept, Ops, Replica, Requests};
+use rollcall_api::{
+    Bounds, Check, Comparisons, Follower, Health, Kept, Keys, Ops, Replica, Requests,
+};
 use rollcall_delivery::{Outlet, Prober, Sender};
 use rollcall_log::{Clock, Log, SystemClock};
 use rollcall_rocks::RocksStore;
@@ -75,10 +77,13 @@ impl System {
         let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;
         describe_metrics();
         let descriptors = descriptors::raise();
-        // Ports first: the likeliest mistake is found before anything is written.
+        // Ports and files first: the likeliest mistakes are found before anything is written.
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let psk_file = config.api.psk_file.as_deref();
+        let psk_file = psk_file.filter(|_| plan.has(Part::Api));
+        let keys = Keys::open(psk_file, clock.clone())?;
         let ports = bind(config, plan).await?;
         let folders = Folders::of(data_dir);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = NodeLog::open(config, &folders, clock.clone())?;
         let store = Arc::new(stores::open_tables(config, &folders, log.partitions())?);
         let (ended_tx, mut ended) = mpsc::channel(64);
@@ -94,7 +99,7 @@ impl System {
         // Before anybody can ask: no partition may be restored yet, or be this process's.
         let check = plan.has(Part::Process);
         let check = check.then(|| wiring.health.register("processors"));
-        let (servers, replica) = wiring.serve(config, &folders, prometheus, ports)?;
+        let (servers, replica) = wiring.serve(config, &folders, prometheus, ports, keys)?;
         let (processors, self_check) = match check {
             Some(check) => {
                 let processors = wiring.process(config, &store, check).await?;
@@ -187,6 +192,7 @@ impl Wiring {
         folders: &Folders,
         prometheus: metrics_exporter_prometheus::PrometheusHandle,
         ports: Ports,
+        keys: Keys,
     ) -> anyhow::Result<(Vec<Role>, Option<Replica>)> {
         let Ports { http, ops, probes } = ports;
         // Others can be asked on Kafka; of the embedded log nobody else can show anything.
@@ -199,7 +205,8 @@ impl Wiring {
             Bounds::new(port, most.get(), descriptors, stores::room(config))
         };
         let api = http.zip(replica.clone()).map(|(http, replica)| {
-            let public = rollcall_api::public(replica, requests.clone(), config.api.lookup);
+            let lookup = config.api.lookup;
+            let public = rollcall_api::public(replica, requests.clone(), lookup, keys);
             let public = config.api.hosts().only(public);
             let bounds = bounds("api", config.api.connections_max);
             Role::spawn("api", &self.ended, move |stop| async move {

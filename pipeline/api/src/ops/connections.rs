@@ -43,10 +43,8 @@ pub(super) async fn list(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let params = Params::of(&uri)?.only(&["presence", "org", "after", "limit"])?;
-    let limit = params
-        .number("limit")?
-        .unwrap_or(LIMIT_DEFAULT)
-        .clamp(1, LIMIT_MAX);
+    let limit = params.up_to("limit", LIMIT_MAX)?;
+    let limit = limit.unwrap_or(LIMIT_DEFAULT).max(1);
     let filter = Filter {
         presence: presence(&params)?,
         org_id: params.get("org").map(str::to_owned),

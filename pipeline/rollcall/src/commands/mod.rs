@@ -30,7 +30,11 @@ pub(crate) enum Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Failure::Failed(error)
+        match error.downcast::<rollcall_api::ConfigError>() {
+            // Found when a node opens what its configuration names.
+            Ok(error) => Failure::Usage(error.to_string()),
+            Err(error) => Failure::Failed(error),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use rollcall_model::host;
 use super::*;
 
 const UUID: &str = "cabb61b6-e61d-4d70-b475-01f5c009e93c";
+const NIL: &str = "00000000-0000-0000-0000-000000000000";
 
 static HOST: LazyLock<Validator> =
     LazyLock::new(|| validator(include_str!("../../../inventory/host-ingress.schema.json")));
@@ -108,7 +109,6 @@ fn what_may_be_missing_may_be_missing() {
         "ip_addresses",
         "mac_addresses",
         "system_profile",
-        "tags",
         "insights_id",
     ] {
         assert_eq!(
@@ -141,11 +141,20 @@ fn each_rule_of_the_host_is_checked() {
         ("/data/reporter", None),
         ("/data/reporter", Some(json!(""))),
         ("/data/reporter", Some(long(256))),
+        ("/data/org_id", Some(json!("10000\0"))),
         ("/data/account", Some(long(11))),
+        ("/data/account", Some(json!("1\0"))),
         ("/data/stale_timestamp", Some(json!("tomorrow"))),
         ("/data/insights_id", Some(json!("x"))),
         ("/data/insights_id", Some(json!(UUID.to_ascii_uppercase()))),
         ("/data/insights_id", Some(Value::Null)),
+        ("/data/insights_id", Some(json!(NIL))),
+        ("/data/insights_id", Some(json!(NIL.replace('0', "f")))),
+        ("/data/provider_id", Some(json!(NIL))),
+        ("/data/provider_id", Some(json!("Unknown"))),
+        ("/data/provider_id", Some(json!("000"))),
+        ("/data/provider_id", Some(json!("a\u{1c}"))),
+        ("/data/provider_id", Some(json!("İ".repeat(167)))),
         ("/data/subscription_manager_id", Some(json!("x"))),
         ("/data/bios_uuid", Some(json!(UUID.replace('-', "")))),
         ("/data/satellite_id", Some(json!("123456789"))),
@@ -156,7 +165,10 @@ fn each_rule_of_the_host_is_checked() {
         ("/data/provider_type", None),
         ("/data/provider_type", Some(json!("attic"))),
         ("/data/fqdn", Some(json!(""))),
-        ("/data/fqdn", Some(long(256))),
+        ("/data/fqdn", Some(json!(" "))),
+        ("/data/fqdn", Some(json!("a\0"))),
+        ("/data/fqdn", Some(long(201))),
+        ("/data/fqdn", Some(json!("İ".repeat(67)))),
         ("/data/ip_addresses", Some(json!([]))),
         ("/data/ip_addresses", Some(json!(["10.0.0.256"]))),
         ("/data/ip_addresses", Some(json!([5]))),
@@ -170,7 +182,11 @@ fn each_rule_of_the_host_is_checked() {
         ),
         ("/data/system_profile/owner_id", Some(json!("c-1"))),
         ("/data/system_profile/owner_id", Some(json!(UUID))),
+        ("/data/tags", None),
+        ("/data/tags", Some(json!({}))),
         ("/data/tags", Some(json!([]))),
+        ("/data/tags/rhc_client", Some(json!({"a\0": ["x"]}))),
+        ("/data/tags/rhc_client", Some(json!({"a": ["\u{1f}"]}))),
         ("/data/tags/rhc_client", Some(json!({"": ["x"]}))),
         (
             "/data/tags/rhc_client",
@@ -231,7 +247,12 @@ fn each_rule_of_the_identity_is_checked() {
         ("/identity/auth_type", Value::Null),
         ("/identity/auth_type", json!("handshake")),
         ("/identity/system", Value::Null),
+        ("/identity/account_number", json!(111_000)),
+        ("/identity/account_number", json!("12345678901")),
+        ("/identity/account_number", json!("1\0")),
         ("/identity/system/cn", json!("")),
+        ("/identity/system/cn", json!("edge-1")),
+        ("/identity/system/cert_type", json!("toaster")),
         ("/identity/system/cn", json!(UUID)),
         ("/identity/system/cert_type", Value::Null),
     ] {
@@ -240,10 +261,40 @@ fn each_rule_of_the_identity_is_checked() {
         let message = with("/platform_metadata/b64_identity", identity_of(&document));
         assert!(refusal(&message).is_some(), "{document}");
     }
-    let user = json!({"identity": {"org_id": "10000", "type": "User", "auth_type": "jwt-auth"}});
-    let message = with("/platform_metadata/b64_identity", identity_of(&user));
-    assert_eq!(refusal(&message), None);
+    let rest = ["org_id", "auth_type"].map(|name| (name, base["identity"][name].clone()));
+    for (kind, part, members, is_taken) in [
+        ("User", "x", json!(1), true),
+        ("User", "user", json!({}), true),
+        ("User", "user", Value::Null, false),
+        ("ServiceAccount", "service_account", service_account(), true),
+        ("ServiceAccount", "service_account", json!({}), false),
+        ("Associate", "service_account", service_account(), true),
+        ("Associate", "associate", json!({}), false),
+        ("X509", "x509", x509(), true),
+        ("X509", "x509", json!({"subject_dn": "s"}), false),
+    ] {
+        let mut identity = json!({"type": kind, part: members});
+        for (name, value) in &rest {
+            identity[name] = value.clone();
+        }
+        let document = json!({"identity": identity});
+        let message = with("/platform_metadata/b64_identity", identity_of(&document));
+        assert_eq!(refusal(&message).is_none(), is_taken, "{document}");
+    }
 }
+
+fn service_account() -> Value {
+    json!({"client_id": "c", "username": "u"})
+}
+
+fn x509() -> Value {
+    json!({"subject_dn": "s", "issuer_dn": "i"})
+}
+
+/// Lengths that are the longest somewhere, and one more.
+const BOUNDS: [usize; 14] = [
+    10, 11, 36, 37, 66, 67, 166, 167, 200, 201, 255, 256, 500, 501,
+];
 
 /// Texts that are nearly right, in every place.
 fn text() -> impl Strategy<Value = String> {
@@ -276,11 +327,19 @@ fn text() -> impl Strategy<Value = String> {
         "null",
         "a\"b\\c\n",
         "\u{feff}",
+        "\0",
+        "a\u{1c}",
+        "\u{1f}",
+        "\u{a0}",
+        NIL,
+        "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+        "Not Specified",
+        "0000",
     ];
     prop_oneof![
         8 => select(near.to_vec()).prop_map(str::to_owned),
-        1 => select(vec![10usize, 11, 36, 37, 255, 256, 500, 501])
-            .prop_map(|count| "é".repeat(count)),
+        1 => (select(BOUNDS.to_vec()), select(vec!["x", "é", "İ"]))
+            .prop_map(|(count, text)| text.repeat(count)),
         1 => any::<String>(),
     ]
 }
@@ -326,6 +385,10 @@ fn facts() -> impl Strategy<Value = Value> {
     prop_oneof![9 => drawn, 1 => value()]
 }
 
+fn either_of(right: Value) -> impl Strategy<Value = Value> {
+    prop_oneof![4 => Just(right), 1 => value()]
+}
+
 /// An identity of `org_id` and `cn`: right, or each member right or not.
 fn identity_document(org_id: &str, cn: &str) -> impl Strategy<Value = Value> + use<> {
     let either = |right: &[&str]| {
@@ -352,13 +415,16 @@ fn identity_document(org_id: &str, cn: &str) -> impl Strategy<Value = Value> + u
         "x509",
         "none",
     ];
-    let system = (either(&[cn]), text());
+    let system = (either(&[cn]), either(&["system", "SAM"]));
     let system = system.prop_map(|(cn, kind)| json!({"cn": cn, "cert_type": kind}));
     let system = prop_oneof![9 => system, 1 => value()];
-    let drawn = (either(&[org_id]), either(&kinds), either(&proofs), system);
-    let drawn = drawn.prop_map(|(org_id, kind, proof, system)| {
+    let (service, x509) = (either_of(service_account()), either_of(x509()));
+    let rest = (either(&["", "111000"]), system, service, x509);
+    let drawn = (either(&[org_id]), either(&kinds), either(&proofs), rest);
+    let drawn = drawn.prop_map(|(org_id, kind, proof, (account, system, service, x509))| {
         json!({"identity": {
-            "org_id": org_id, "type": kind, "auth_type": proof, "system": system,
+            "org_id": org_id, "type": kind, "auth_type": proof, "account_number": account,
+            "system": system, "service_account": service, "x509": x509,
         }})
     });
     let right = json!({"identity": {
