@@ -108,6 +108,9 @@ pub(crate) fn read(
     let mut statuses_up_to = Millis(i64::MAX);
     for (rank, topic) in Topic::INPUTS.into_iter().enumerate() {
         if ends[rank] <= positions[rank] {
+            // Or nobody would tell that more has come: another reader may have taken its place.
+            log.follow(topic, partition, positions[rank])
+                .map_err(failed)?;
             continue;
         }
         // Lower ranks are sure of their share, so that a flood of statuses starves no answer.
@@ -119,6 +122,13 @@ pub(crate) fn read(
             budget.share(waiting)
         };
         waiting -= 1;
+        // What comes behind the end is the next batch's: a log that is read on where it was left
+        // would have to go back for it.
+        let below = usize::try_from(ends[rank] - positions[rank]).unwrap_or(usize::MAX);
+        let limit = ReadLimit {
+            records: limit.records.min(below),
+            ..limit
+        };
         let mut records = log
             .read(topic, partition, positions[rank], limit)
             .map_err(failed)?;
