@@ -27,8 +27,9 @@ pub async fn run(mut inbound: Inbound, log: Arc<dyn Log>, clock: Arc<dyn Clock>,
             options.clone(),
         ))
     };
-    let mut writer = new_writer();
-    let mut session = 0;
+    // Of the session that brought the last delivery. Not before there is one: another process may
+    // have had the session until then, and generations rise.
+    let mut writer: Option<(u64, Arc<IngressWriter>)> = None;
     let mut arrived = Vec::with_capacity(DELIVERIES_MAX);
     let mut writing = FuturesUnordered::new();
     let mut is_open = true;
@@ -37,13 +38,13 @@ pub async fn run(mut inbound: Inbound, log: Arc<dyn Log>, clock: Arc<dyn Clock>,
             count = inbound.recv_many(&mut arrived, DELIVERIES_MAX), if is_open => {
                 is_open = count > 0;
                 for mut delivery in arrived.drain(..) {
-                    if delivery.session != session {
-                        // A new generation, and so a new writer (see `Options::broker_generation`).
-                        session = delivery.session;
-                        writer = new_writer();
-                    }
+                    let session = delivery.session;
+                    let writer = match &writer {
+                        Some((known, ours)) if *known == session => ours.clone(),
+                        // A new generation, and so a new one (`Options::broker_generation`).
+                        _ => writer.insert((session, new_writer())).1.clone(),
+                    };
                     let facts = facts(&mut delivery);
-                    let writer = writer.clone();
                     let mut write = Box::pin(async move {
                         (delivery, writer.write(facts).await)
                     });

@@ -8,6 +8,7 @@ mod config;
 mod edge;
 mod fleet;
 mod hook;
+mod leader;
 mod nearest;
 mod outlet;
 mod plan;
@@ -16,6 +17,7 @@ mod processors;
 mod registry;
 mod role;
 mod self_check;
+mod standstill;
 mod stores;
 mod system;
 
