@@ -35,4 +35,4 @@ pub mod tidy;
 pub mod wait;
 
 pub use process::{Dev, Rollcall};
-pub use wait::eventually;
+pub use wait::{eventually, while_it_moves};

@@ -20,8 +20,9 @@ const DELIVERIES_MAX: usize = 256;
 /// A publish that the log does not take is refused: the session brings it again, with all that came
 /// behind it, so a record may be in the log twice, its second with the DUP flag.
 pub async fn run(mut inbound: Inbound, log: Arc<dyn Log>, clock: Arc<dyn Clock>, options: Options) {
-    let mut writer = Arc::new(IngressWriter::new(log, clock, options));
-    let mut session = 0;
+    // Of the session that brought the last delivery. Not before there is one: another process may
+    // have had the session until then, and generations rise.
+    let mut writer: Option<(u64, Arc<IngressWriter>)> = None;
     let mut arrived = Vec::with_capacity(DELIVERIES_MAX);
     let mut writing = FuturesUnordered::new();
     let mut is_open = true;
@@ -30,13 +31,18 @@ pub async fn run(mut inbound: Inbound, log: Arc<dyn Log>, clock: Arc<dyn Clock>,
             count = inbound.recv_many(&mut arrived, DELIVERIES_MAX), if is_open => {
                 is_open = count > 0;
                 for mut delivery in arrived.drain(..) {
-                    if delivery.session != session {
-                        // A new generation, and so a new writer (see `Options::broker_generation`).
-                        session = delivery.session;
-                        writer = Arc::new(writer.next_session());
-                    }
+                    let session = delivery.session;
+                    let writer = match &writer {
+                        Some((known, ours)) if *known == session => ours.clone(),
+                        // A new generation, and so a new one (`Options::broker_generation`).
+                        Some((_, ours)) => Arc::new(ours.next_session()),
+                        None => Arc::new(IngressWriter::new(
+                            log.clone(),
+                            clock.clone(),
+                            options.clone(),
+                        )),
+                    };
                     let facts = facts(&mut delivery);
-                    let writer = writer.clone();
                     let mut write = Box::pin(async move {
                         (delivery, writer.write(facts).await)
                     });

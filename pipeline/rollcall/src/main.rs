@@ -9,6 +9,7 @@ mod descriptors;
 mod edge;
 mod fleet;
 mod hook;
+mod leader;
 mod nearest;
 mod outlet;
 mod plan;
@@ -19,6 +20,7 @@ mod role;
 mod scratch;
 mod self_check;
 mod signals;
+mod standstill;
 mod stores;
 mod system;
 

@@ -31,6 +31,7 @@ use crate::plan::{BrokerKind, Part, Plan};
 use crate::processors::Processors;
 use crate::role::{Ended, Role};
 use crate::self_check;
+use crate::standstill;
 use crate::stores::{self, Folders, NodeLog};
 
 /// How often a start says what it waits for.
@@ -111,7 +112,7 @@ impl System {
         if let Some(replica) = &replica {
             caught_up_or_failed(replica, &mut ended).await?;
         }
-        let (edge, sender) = wiring.reach(config, &folders, plan).await?;
+        let (edge, sender) = wiring.reach(config, &folders, plan, &log).await?;
         // Last, so that a start waits for nothing of it.
         let self_check = self_check.map(|check| wiring.check(check)).into_iter();
         let checkpoints = wiring.checkpoints(config, data_dir, &store, &processors);
@@ -135,7 +136,10 @@ impl System {
             resolver,
             sender,
             processors,
-            background: self_check.chain(checkpoints).collect(),
+            background: self_check
+                .chain(checkpoints)
+                .chain([wiring.watch_readers()])
+                .collect(),
             guards: guards.into_iter().flatten().collect(),
             servers,
             ended,
@@ -328,6 +332,16 @@ impl Wiring {
         }))
     }
 
+    /// What notices that a reader of the log stands still.
+    fn watch_readers(&self) -> Role {
+        let (readers, check) = (self.log.readers(), self.health.register("readers"));
+        check.ready();
+        Role::spawn("readers", &self.ended, move |stop| async move {
+            standstill::watch(readers, check, stop).await;
+            Ok(())
+        })
+    }
+
     fn resolve(&self, tenants: Arc<dyn Source>) -> Role {
         let resolver = Resolver::new(self.log.clone(), tenants, self.clock.clone());
         let check = self.health.register("resolver");
@@ -500,6 +514,7 @@ fn describe_metrics() {
     rollcall_broker::describe();
     rollcall_delivery::metrics::describe();
     rollcall_kafka::metrics::describe();
+    rollcall_log::metrics::describe();
     rollcall_mqtt::metrics::describe();
     rollcall_runtime::metrics::describe();
     rollcall_tenant::metrics::describe();

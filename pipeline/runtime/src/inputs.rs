@@ -128,6 +128,9 @@ pub(crate) fn read(
     let mut behind = [Behind::Nothing; Topic::INPUTS.len()];
     for (rank, topic) in Topic::INPUTS.into_iter().enumerate() {
         if ends[rank] <= positions[rank] {
+            // Or nobody would tell that more has come: another reader may have taken its place.
+            log.follow(topic, partition, positions[rank])
+                .map_err(failed)?;
             continue;
         }
         // Lower ranks are sure of their share, so that a flood of statuses starves no answer.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rollcall_log::{Append, Clock, Log, Position};
+use rollcall_log::{Append, Clock, Log, Lookout, Position};
 use rollcall_model::batch::{Batch, InputRange};
 use rollcall_model::{Millis, Policy, Topic};
 use rollcall_schemas::Record;
@@ -140,18 +140,18 @@ impl<T: Tables> Processor<T> {
     /// Runs until `stop` turns true; a batch that has begun is finished first, and tables that
     /// hold changes back write them: then, and whenever nothing waits.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
-        let mut appended = self.setup.log.appended();
+        let mut lookout = Lookout::new(self.setup.log.as_ref(), GROUP, Some(self.setup.partition));
         while !*stop.borrow() {
-            appended.mark_unchanged();
-            let Turn::Idle { until } = self.turn().await? else {
-                continue;
-            };
+            lookout.mark();
+            let turn = self.turn().await?;
+            lookout.found(matches!(turn, Turn::Folded { records: 1.., .. }));
+            let Turn::Idle { until } = turn else { continue };
             // There is time for it, and whoever looks at the store finds what is.
             self.settle()?;
             let wait_ms = (until - self.setup.clock.now()).clamp(0, EMPTY_BATCH_AFTER_MS);
             let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or_default());
             tokio::select! {
-                changed = appended.changed() => if changed.is_err() { break },
+                is_open = lookout.wait() => if !is_open { break },
                 () = tokio::time::sleep(wait) => {}
                 changed = stop.changed() => if changed.is_err() { break },
             }
