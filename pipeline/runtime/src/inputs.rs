@@ -130,8 +130,8 @@ pub(crate) fn read(
         if ends[rank] <= positions[rank] {
             continue;
         }
-        // Lower ranks are sure of their share, so that a flood of statuses starves no answer.
-        // Once the time is up, one record each: `timers_at` needs the first of every topic.
+        // Each topic is sure of its share: what is folded of it is up to the order. Once the time
+        // is up, one record each: `timers_at` needs the first of every topic.
         let is_late = clock.now() - now >= policy.batch_wait_ms;
         let limit = if is_late {
             ONE_RECORD
