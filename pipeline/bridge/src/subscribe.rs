@@ -23,6 +23,7 @@ pub async fn run(mut inbound: Inbound, log: Arc<dyn Log>, clock: Arc<dyn Clock>,
     // Of the session that brought the last delivery. Not before there is one: another process may
     // have had the session until then, and generations rise.
     let mut writer: Option<(u64, Arc<IngressWriter>)> = None;
+    let first_writer = || IngressWriter::new(log.clone(), clock.clone(), options.clone());
     let mut arrived = Vec::with_capacity(DELIVERIES_MAX);
     let mut writing = FuturesUnordered::new();
     let mut is_open = true;
@@ -32,16 +33,16 @@ pub async fn run(mut inbound: Inbound, log: Arc<dyn Log>, clock: Arc<dyn Clock>,
                 is_open = count > 0;
                 for mut delivery in arrived.drain(..) {
                     let session = delivery.session;
-                    let writer = match &writer {
-                        Some((known, ours)) if *known == session => ours.clone(),
-                        // A new generation, and so a new one (`Options::broker_generation`).
-                        Some((_, ours)) => Arc::new(ours.next_session()),
-                        None => Arc::new(IngressWriter::new(
-                            log.clone(),
-                            clock.clone(),
-                            options.clone(),
-                        )),
+                    // A new generation, and so a new writer (`Options::broker_generation`).
+                    let next = match &writer {
+                        Some((known, _)) if *known == session => None,
+                        Some((_, last)) => Some(last.next_session()),
+                        None => Some(first_writer()),
                     };
+                    if let Some(next) = next {
+                        writer = Some((session, Arc::new(next)));
+                    }
+                    let Some((_, writer)) = writer.clone() else { continue };
                     let facts = facts(&mut delivery);
                     let mut write = Box::pin(async move {
                         (delivery, writer.write(facts).await)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
-use rollcall_api::{Kept, Room};
+use rollcall_api::Room;
 use rollcall_kafka::KafkaLog;
 use rollcall_log::{Clock, EmbeddedLog, EmbeddedOptions, Error, Log, SystemClock};
 use rollcall_model::{Policy, Topic};

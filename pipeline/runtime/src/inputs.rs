@@ -1,7 +1,7 @@
 //! What a batch is made of: the next records of every input topic, cut where their order
 //! ([`crate::order`]) would be unknown, and the two times that are recorded with it.
 
-use rollcall_log::{Clock, Log, ReadLimit, Stored};
+use rollcall_log::{Clock, Error as LogError, Log, ReadLimit, Stored};
 use rollcall_model::batch::InputRange;
 use rollcall_model::{Millis, Policy, Topic};
 
@@ -54,12 +54,10 @@ impl Inputs {
                 continue;
             }
             let rest = records.split_off(*taken);
-            let rank = Topic::INPUTS.iter().position(|one| one == topic);
-            if let Some(rank) = rank {
-                let next = records.last().map(|last| last.offset + 1);
-                self.next[rank] = next.unwrap_or(positions[rank]);
-                ahead.put(rank, records, positions[rank], rest);
-            }
+            let rank = rank(*topic);
+            let next = records.last().map(|last| last.offset + 1);
+            self.next[rank] = next.unwrap_or(positions[rank]);
+            ahead.put(rank, records, positions[rank], rest);
         }
         self.records.retain(|(_, records)| !records.is_empty());
     }
@@ -107,11 +105,7 @@ pub(crate) fn read(
         action: "read its inputs",
         source,
     };
-    let mut ends = [0; Topic::INPUTS.len()];
-    // Statuses last: what is said of a client in another topic is then behind its statuses.
-    for (end, topic) in ends.iter_mut().zip(Topic::INPUTS).rev() {
-        *end = log.offsets(topic, partition).map_err(failed)?.end;
-    }
+    let ends = ends(log, partition).map_err(failed)?;
     // Read after the ends: every record below them was appended before this instant.
     let now = clock.now().max(floor.0);
     let is_behind = |rank: &usize| ends[*rank] > positions[*rank];
@@ -133,29 +127,19 @@ pub(crate) fn read(
                 .map_err(failed)?;
             continue;
         }
-        // Lower ranks are sure of their share, so that a flood of statuses starves no answer.
-        // Once the time is up, one record each: `timers_at` needs the first of every topic.
+        // Each topic is sure of its share: what is folded of it is up to the order. Once the time
+        // is up, one record each: `timers_at` needs the first of every topic.
         let is_late = clock.now() - now >= policy.batch_wait_ms;
-        let limit = if is_late {
-            ONE_RECORD
-        } else {
-            budget.share(waiting)
-        };
+        let limit = Some(ONE_RECORD).filter(|_| is_late);
+        let limit = limit.unwrap_or_else(|| budget.share(waiting));
         waiting -= 1;
-        let mut records = ahead.take(rank, positions[rank], limit);
-        let from = records
-            .last()
-            .map_or(positions[rank], |last| last.offset + 1);
-        let left = Budget::left(limit, &records);
-        if let Some(left) = left.filter(|_| ahead.is_empty(rank) && from < ends[rank]) {
-            let read = log.read(topic, partition, from, left).map_err(failed)?;
-            records.extend(read);
-        }
-        let beyond = records.partition_point(|record| record.offset < ends[rank]);
-        let rest = records.split_off(beyond);
-        if !rest.is_empty() {
-            ahead.put(rank, &records, positions[rank], rest);
-        }
+        let place = Place {
+            rank,
+            partition,
+            position: positions[rank],
+            end: ends[rank],
+        };
+        let records = place.read(log, limit, ahead).map_err(failed)?;
         let (Some(first), Some(last)) = (records.first(), records.last()) else {
             // Only gaps are left below the end.
             inputs.next[rank] = ends[rank];
@@ -171,20 +155,70 @@ pub(crate) fn read(
     }
     let read_to = inputs.next;
     let is_missing = |topic: Topic, end: u64| {
-        let rank = Topic::INPUTS.iter().position(|one| *one == topic);
-        let is_read = rank.is_none_or(|rank| end <= read_to[rank]);
-        // An end that was never written is some producer's fault, and holds nothing up.
-        !is_read
-            && (rank.is_some_and(|rank| end <= ends[rank])
-                || log
-                    .settled_end(topic, partition)
-                    .is_ok_and(|written| end <= written))
+        let rank = rank(topic);
+        end > read_to[rank] && (end <= ends[rank] || is_written(log, topic, partition, end))
     };
     let taken = order::cut(&inputs.records, behind, is_missing);
     inputs.keep(&taken, positions, ahead);
     inputs.lag = Lag::of(&inputs, &ends);
     inputs.timers_at = inputs.timers_at.max(floor.1);
     Ok(inputs)
+}
+
+/// Where the inputs end. Statuses come last: what is said of a client elsewhere is then behind them.
+fn ends(log: &dyn Log, partition: u32) -> Result<Positions, LogError> {
+    let mut ends = [0; Topic::INPUTS.len()];
+    for (end, topic) in ends.iter_mut().zip(Topic::INPUTS).rev() {
+        *end = log.offsets(topic, partition)?.end;
+    }
+    Ok(ends)
+}
+
+/// Whether an input goes as far as `end`, though nothing is known here of its last records. An end
+/// that was never written is some producer's fault, and holds nothing up.
+fn is_written(log: &dyn Log, topic: Topic, partition: u32, end: u64) -> bool {
+    let written = log.settled_end(topic, partition);
+    written.is_ok_and(|written| end <= written)
+}
+
+/// Where an input is read on.
+struct Place {
+    rank: usize,
+    partition: u32,
+    position: u64,
+    /// Where the log ended when the batch began.
+    end: u64,
+}
+
+impl Place {
+    /// The next records, at first those that were read too early; what was written since the batch
+    /// began is kept for another one.
+    fn read(
+        &self,
+        log: &dyn Log,
+        limit: ReadLimit,
+        ahead: &mut Ahead,
+    ) -> Result<Vec<Stored>, LogError> {
+        let mut records = ahead.take(self.rank, self.position, limit);
+        let from = records.last().map_or(self.position, |last| last.offset + 1);
+        let left = Budget::left(limit, &records);
+        if let Some(left) = left.filter(|_| ahead.is_empty(self.rank) && from < self.end) {
+            let topic = Topic::INPUTS[self.rank];
+            records.extend(log.read(topic, self.partition, from, left)?);
+        }
+        let beyond = records.partition_point(|record| record.offset < self.end);
+        let rest = records.split_off(beyond);
+        if !rest.is_empty() {
+            ahead.put(self.rank, &records, self.position, rest);
+        }
+        Ok(records)
+    }
+}
+
+/// The place of an input among the inputs.
+fn rank(topic: Topic) -> usize {
+    let found = Topic::INPUTS.iter().position(|one| *one == topic);
+    found.expect("only inputs are read")
 }
 
 /// What is left of a batch's bounds.
