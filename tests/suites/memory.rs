@@ -136,18 +136,19 @@ fn long_lists(rollcall: &Rollcall) {
     let records = "/ops/topics/connections/records?from=beginning";
     let mut deaf: Vec<TcpStream> = (0..16).map(|_| begin(rollcall.http, list)).collect();
     deaf.extend((0..4).map(|_| begin(rollcall.ops, records)));
+    // Counted as text: as documents they would take a gigabyte of this process.
+    let rows = |list: &str| list.matches("\"client_id\":").count();
+    let whole = || {
+        let page = "/ops/connections?limit=1000";
+        assert_eq!(rows(&rollcall.api(list).unwrap().body), 10_000);
+        assert_eq!(rows(&rollcall.ops(page).unwrap().body), 1_000);
+    };
     std::thread::scope(|scope| {
-        // Counted as text: as documents they would take a gigabyte of this process.
-        let rows = |list: &str| list.matches("\"client_id\":").count();
-        let whole = || {
-            let page = "/ops/connections?limit=1000";
-            assert_eq!(rows(&rollcall.api(list).unwrap().body), 10_000);
-            assert_eq!(rows(&rollcall.ops(page).unwrap().body), 1_000);
-        };
         for _ in 0..8 {
             scope.spawn(whole);
         }
     });
+    drop(deaf);
 }
 
 #[test]

@@ -16,7 +16,8 @@ use crate::room::{HasRoom, Room};
 /// Largest request body, in bytes (DESIGN.md section 2, rule 9).
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// An answer of so many bytes needs no room: probes are never kept waiting by those who do not read.
+/// An answer of so many bytes needs no room: probes are never kept waiting by those who do not
+/// read.
 const SMALL_BYTES: u64 = 16 * 1024;
 
 /// A response must have begun after this long.

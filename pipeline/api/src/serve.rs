@@ -85,12 +85,7 @@ pub async fn serve(
                     drop((place, open));
                 });
             }
-            Ok(Err(reason)) => {
-                refusals.refused(reason, None);
-                if reason == Reason::Descriptors {
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
+            Ok(Err(reason)) => refusals.refused(reason, None),
             Err(error) => {
                 refusals.refused(Reason::Accept, Some(&error));
                 tokio::time::sleep(ACCEPT_PAUSE).await;

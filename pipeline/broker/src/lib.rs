@@ -8,18 +8,17 @@
 //! Reading order: `config` and `publish` (the words), `gate` (where rmqtt asks and the hook
 //! answers), `held` (what queues hold), `sessions` (order between a will and the client's next
 //! connection), `wills` (those that a DISCONNECT leaves), `retained` (what survives kill -9),
-//! `shared` (shared subscriptions), `send` (the way to the devices), `run`
-//! (start and shutdown).
+//! `shared` (shared subscriptions), `send` (the way to the devices), `run` (start and shutdown).
 //!
 //! Known limits, all rmqtt's: sessions and their queues live in memory and end with the process; a
 //! publish without matching subscribers is acknowledged like any other (no MQTT 5 reason 16); a
 //! refused publish closes the connection without a DISCONNECT packet; a connection that never sends
 //! a CONNECT stays open; a packet over the limit closes its connection without a trace in log or
 //! metrics; topic aliases are not offered, and a client that uses one all the same loses its
-//! connection (without the reason 0x94); a publish that asks to be retained is, also when the hook dead-letters it as oversized;
-//! a client that connects again while its former connection is being ended may be told "server
-//! unavailable" and has to try once more; a will behind a DISCONNECT comes when its client closes
-//! the connection, at its keep alive at the latest.
+//! connection (without the reason 0x94); a publish that asks to be retained is, also when the hook
+//! dead-letters it as oversized; a client that connects again while its former connection is being
+//! ended may be told "server unavailable" and has to try once more; a will behind a DISCONNECT
+//! comes when its client closes the connection, at its keep alive at the latest.
 
 mod config;
 mod error;

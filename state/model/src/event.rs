@@ -183,8 +183,8 @@ impl Receipt {
     /// 2.4, "packet too large").
     pub const PACKET_TOO_LARGE: u8 = 0x95;
     /// Reason code of a failed attempt: the broker closed each connection on which the message was
-    /// sent alone. MQTT 3.1.1 has no other way to refuse one; the code is MQTT 5's "protocol error",
-    /// which no PUBACK carries.
+    /// sent alone. MQTT 3.1.1 has no other way to refuse one; the code is MQTT 5's "protocol
+    /// error", which no PUBACK carries.
     pub const CONNECTION_CLOSED: u8 = 0x82;
 }
 

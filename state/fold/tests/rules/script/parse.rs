@@ -150,23 +150,7 @@ pub(crate) fn record(
         "retained-absent" => Event::RetainedAbsent,
         "found" | "unknown" | "unavailable" => Event::Tenant(answer(world, verb, &mut words)?),
         "acknowledged" | "no-subscriber" | "failed" | "too-large" | "closed" => {
-            Event::Receipt(Receipt {
-                delivery_id: {
-                    let name = words.take("of").ok_or("of which delivery")?;
-                    delivery_called(world, names, name)
-                },
-                attempt: u32::try_from(words.number("attempt")?.unwrap_or(1)).unwrap_or_default(),
-                outcome: match *verb {
-                    "acknowledged" => ReceiptOutcome::Acknowledged,
-                    "no-subscriber" => ReceiptOutcome::NoSubscriber,
-                    _ => ReceiptOutcome::Failed,
-                },
-                broker_reason_code: match *verb {
-                    "too-large" => Receipt::PACKET_TOO_LARGE,
-                    "closed" => Receipt::CONNECTION_CLOSED,
-                    _ => 0,
-                },
-            })
+            Event::Receipt(receipt(world, names, verb, &mut words)?)
         }
         "request" => Event::Request(Box::new(OutboundRequest {
             id: names.delivery(words.take("as").ok_or("as which delivery")?),
@@ -279,6 +263,29 @@ fn online(names: &mut Names, words: &mut Words<'_>) -> Result<Online, String> {
         online.kind = Kind::Proxy;
     }
     Ok(online)
+}
+
+fn receipt(
+    world: &World,
+    names: &mut Names,
+    verb: &str,
+    words: &mut Words<'_>,
+) -> Result<Receipt, String> {
+    let name = words.take("of").ok_or("of which delivery")?;
+    Ok(Receipt {
+        delivery_id: delivery_called(world, names, name),
+        attempt: u32::try_from(words.number("attempt")?.unwrap_or(1)).unwrap_or_default(),
+        outcome: match verb {
+            "acknowledged" => ReceiptOutcome::Acknowledged,
+            "no-subscriber" => ReceiptOutcome::NoSubscriber,
+            _ => ReceiptOutcome::Failed,
+        },
+        broker_reason_code: match verb {
+            "too-large" => Receipt::PACKET_TOO_LARGE,
+            "closed" => Receipt::CONNECTION_CLOSED,
+            _ => 0,
+        },
+    })
 }
 
 /// `lookup=pending` is the row's look-up, `lookup=status/0` the one that record made due,
