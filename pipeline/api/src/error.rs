@@ -62,8 +62,8 @@ pub enum ConfigError {
     },
     /// That is no name of a host.
     #[error(
-        "[{section}] hosts: {host:?} is no host name; give it without scheme and port, or \"*\" for \
-         any"
+        "[{section}] hosts: {host:?} is no host name; give it without scheme and port, or \"*\" \
+         for any"
     )]
     Host {
         /// The section.

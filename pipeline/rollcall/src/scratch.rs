@@ -1,5 +1,5 @@
-//! Folders that go with the process, however it ends: by itself, by an error, by a signal, or because
-//! it took too long to stop. A `kill -9` leaves them.
+//! Folders that go with the process, however it ends: by itself, by an error, by a signal, or
+//! because it took too long to stop. A `kill -9` leaves them.
 
 use std::fs;
 use std::path::{Path, PathBuf};

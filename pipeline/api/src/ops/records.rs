@@ -25,8 +25,8 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// `GET /ops/topics/{topic}/records?from=beginning|end&count=N`, one JSON line per record.
 ///
 /// `from` is `end` when it is not given; without `count` the stream ends with the caller or the
-/// process. `last=N` begins with the newest N records of all partitions instead. With `until=end` it
-/// ends with the last record that is there, whatever `count` says.
+/// process. `last=N` begins with the newest N records of all partitions instead. With `until=end`
+/// the stream ends with the last record that is there, whatever `count` says.
 pub(super) async fn list(
     State(ops): State<Ops>,
     room: Room,

@@ -294,7 +294,7 @@ async fn the_open_port_has_metrics_and_probes_alone() {
 
 #[tokio::test]
 async fn ids_that_no_path_can_name_have_a_parameter() {
-    let ids = [".", "..", "a/b", "a?b#c", "%2e", "../.."];
+    let ids = [".", "..", "%2e", "%2E%2e", "a?b"];
     let rows: Vec<_> = ids.iter().map(|id| row(id, "")).collect();
     let bench = Bench::with(&rows).await;
     let router = router(&bench);

@@ -40,8 +40,8 @@ pub(super) struct Node<'a> {
 }
 
 impl Node<'_> {
-    /// Runs until SIGINT, SIGTERM or SIGHUP, or until a role fails. Prints what `banner` makes of the
-    /// running system.
+    /// Runs until SIGINT, SIGTERM or SIGHUP, or until a role fails. Prints what `banner` makes of
+    /// the running system.
     pub(super) fn run(self, banner: impl FnOnce(&System) -> String) -> Outcome {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKER_THREADS_MIN.max(self.config.log.partitions as usize + 4))
@@ -98,8 +98,8 @@ impl Node<'_> {
     }
 }
 
-/// Shows true once SIGINT, SIGTERM or SIGHUP has come, after which the end has its time, whatever the
-/// process is about. A second one ends it on the spot.
+/// Shows true once SIGINT, SIGTERM or SIGHUP has come, after which the end has its time, whatever
+/// the process is about. A second one ends it on the spot.
 pub(super) fn asked_to_stop() -> anyhow::Result<watch::Receiver<bool>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;

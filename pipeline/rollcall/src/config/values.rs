@@ -1,5 +1,5 @@
-//! Values of the configuration: texts that become what their key wants, and how values, remedies and
-//! readers' complaints look in an error.
+//! Values of the configuration: texts that become what their key wants, and how values, remedies
+//! and readers' complaints look in an error.
 
 use toml::{Table, Value};
 

@@ -42,7 +42,7 @@ fn a_missing_underscore_is_told() {
     let meant = |name: &str| meant(name, &keys);
     let right = Some("ROLLCALL_POLICY__RETRY_AFTER".to_owned());
     assert_eq!(meant("ROLLCALL_POLICY_RETRY_AFTER"), right);
-    assert_eq!(meant("rollcall_policy_retry_after"), right);
+    assert_eq!(meant("Rollcall_policy_retry_after"), right);
     for other in [
         "ROLLCALL_POLICY__RETRY_AFTER",
         "ROLLCALL_PORT",
@@ -93,7 +93,7 @@ fn properties_have_dots_however_they_are_said() {
         "ROLLCALL_KAFKA__PROPERTIES__SECURITY_PROTOCOL",
         "ROLLCALL_KAFKA__PROPERTIES__SECURITY__PROTOCOL",
         "ROLLCALL_KAFKA__PROPERTIES__security.protocol",
-        "rollcall_kafka__properties__security_protocol",
+        "Rollcall_Kafka__properties__security_protocol",
     ] {
         let config = load_with_variables(file, &[(name, "ssl")]).unwrap();
         let properties = config.kafka.settings("id", 1).properties;
@@ -197,11 +197,11 @@ fn what_cannot_be_read_is_not_passed_over() {
     load("ROLLCALL_PORT".into(), bytes).unwrap();
     let two = [
         ("ROLLCALL_LOG__SYNC", "true"),
-        ("rollcall_log__sync", "false"),
+        ("Rollcall_log__sync", "false"),
     ];
     let said = refused(&two);
     assert!(
-        said.contains("ROLLCALL_LOG__SYNC and rollcall_log__sync"),
+        said.contains("ROLLCALL_LOG__SYNC and Rollcall_log__sync"),
         "{said}"
     );
 }

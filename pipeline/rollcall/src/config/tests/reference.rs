@@ -13,25 +13,8 @@ use super::load_text;
 /// The page, from this crate's folder.
 const PAGE: &str = "../../docs/configuration.md";
 
-const HEAD: &str = "\
-# Configuration
-
-Every key with its default and meaning. This page is made of `pipeline/rollcall/src/config/default.toml`, and a test compares the two;
-`UPDATE_GOLDEN=1` writes it again.
-
-A file (`--config FILE`, TOML) overrides the defaults, `ROLLCALL_…` variables override the file, flags override both. `rollcall config` prints what
-is in force, every key, ready to be saved as a file; `rollcall config --dev` with the changes of `rollcall dev` (the column *dev*). Unknown keys are
-refused with the nearest name.
-
-- **Variables:** `__` stands between the names: `ROLLCALL_POLICY__RETRY_AFTER=10m` is `[policy] retry_after`. Names without `__` are none of ours
-  (Kubernetes sets `ROLLCALL_PORT` for a service called `rollcall`). The value is taken as text, without quotes; a key that is a number or a truth
-  reads it as one, a list takes its items with commas between them.
-- **Properties of librdkafka** have dots: `[kafka.properties]` takes them in quotes, and `ROLLCALL_KAFKA__PROPERTIES__SASL_PASSWORD` is
-  `sasl.password`.
-- **Durations** carry units: `ms`, `s`, `m`, `h`, `d`. Memory does too: `256 MiB`.
-- Logs: `RUST_LOG` chooses what is logged, such as `RUST_LOG=debug` or `warn,rollcall_bridge=debug`; without it, warnings, and what `rollcall` itself
-  does.
-";
+/// What it begins with.
+const HEAD: &str = include_str!("head.md");
 
 /// The paths of all keys that are no sections.
 fn keys(table: &Table, above: &str) -> BTreeSet<String> {
