@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::browsers::{Hosts, is_name};
 use crate::error::ConfigError;
 
 /// The section `[api]`.
@@ -16,6 +17,9 @@ pub struct Config {
     pub lookup: Lookup,
     /// Listen on an address that is not loopback although nobody checks who the caller is.
     pub allow_remote: bool,
+    /// Names that callers know the port by. Empty with `allow_remote` = any: a gateway in front
+    /// knows better.
+    pub hosts: Vec<String>,
 }
 
 /// Which connections of other organisations a caller sees.
@@ -38,6 +42,11 @@ pub struct OpsConfig {
     pub listen: SocketAddr,
     /// Listen on an address that is not loopback although every row can be read there.
     pub allow_remote: bool,
+    /// Names that operators know the port by.
+    pub hosts: Vec<String>,
+    /// Address of a port with metrics and probes alone, if there is to be one.
+    #[serde(with = "unless_empty")]
+    pub probes_listen: Option<SocketAddr>,
 }
 
 impl Default for Config {
@@ -46,6 +55,7 @@ impl Default for Config {
             listen: loopback(8080),
             lookup: Lookup::default(),
             allow_remote: false,
+            hosts: Vec::new(),
         }
     }
 }
@@ -55,6 +65,8 @@ impl Default for OpsConfig {
         Self {
             listen: loopback(8081),
             allow_remote: false,
+            hosts: Vec::new(),
+            probes_listen: None,
         }
     }
 }
@@ -62,8 +74,10 @@ impl Default for OpsConfig {
 impl Config {
     /// Checks what can be checked without opening anything.
     ///
-    /// Errors: [`ConfigError::Remote`] for an address that is not loopback, unless it was allowed.
+    /// Errors: [`ConfigError::Remote`] for an address that is not loopback, unless it was allowed;
+    /// [`ConfigError::Host`].
     pub fn check(&self) -> Result<(), ConfigError> {
+        check_hosts("api", &self.hosts)?;
         check(
             "api",
             "the x-rh-identity header is not verified",
@@ -71,19 +85,45 @@ impl Config {
             self.allow_remote,
         )
     }
+
+    /// The names that the port answers to.
+    pub fn hosts(&self) -> Hosts {
+        let setting = "[api] hosts";
+        match self.allow_remote && self.hosts.is_empty() {
+            true => Hosts::any(setting),
+            false => Hosts::new(&self.hosts, setting),
+        }
+    }
 }
 
 impl OpsConfig {
     /// Checks what can be checked without opening anything.
     ///
-    /// Errors: [`ConfigError::Remote`] for an address that is not loopback, unless it was allowed.
+    /// Errors: [`ConfigError::Remote`] for an address that is not loopback, unless it was allowed;
+    /// [`ConfigError::Host`].
     pub fn check(&self) -> Result<(), ConfigError> {
+        check_hosts("ops", &self.hosts)?;
         check(
             "ops",
             "it shows every organisation's rows to anyone",
             self.listen,
             self.allow_remote,
         )
+    }
+
+    /// The names that the port answers to.
+    pub fn hosts(&self) -> Hosts {
+        Hosts::new(&self.hosts, "[ops] hosts")
+    }
+}
+
+fn check_hosts(section: &'static str, hosts: &[String]) -> Result<(), ConfigError> {
+    match hosts.iter().find(|host| !is_name(host)) {
+        Some(host) => Err(ConfigError::Host {
+            section,
+            host: host.clone(),
+        }),
+        None => Ok(()),
     }
 }
 
@@ -105,4 +145,33 @@ fn check(
 
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// What is not given is the empty text, so that a printed section names every key.
+mod unless_empty {
+    use std::net::SocketAddr;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        value: &Option<SocketAddr>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => value.serialize(serializer),
+            None => "".serialize(serializer),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<SocketAddr>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let read = text.parse().map(Some);
+        read.map_err(|_| D::Error::custom("give ADDRESS:PORT, such as \"0.0.0.0:8090\", or \"\""))
+    }
 }

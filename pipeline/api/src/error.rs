@@ -59,6 +59,17 @@ pub enum ConfigError {
         /// The address asked for.
         listen: SocketAddr,
     },
+    /// That is no name of a host.
+    #[error(
+        "[{section}] hosts: {host:?} is no host name; give it without scheme and port, or \"*\" \
+         for any"
+    )]
+    Host {
+        /// The section.
+        section: &'static str,
+        /// What was given.
+        host: String,
+    },
 }
 
 /// Why a port does not open or stopped.

@@ -10,6 +10,7 @@
 //! operator says of tenants to `tenants`; nothing else is written. Answers may lag behind the log;
 //! `/readyz` says by how many records and seconds.
 
+mod browsers;
 mod comparisons;
 mod config;
 mod dead_letters;
@@ -32,11 +33,12 @@ mod tenants;
 pub mod metrics;
 pub mod tail;
 
+pub use browsers::Hosts;
 pub use comparisons::{Comparison, Comparisons};
 pub use config::{Config, Lookup, OpsConfig};
 pub use error::{ConfigError, Error, ServeError};
 pub use health::{Check, Condition, Health};
-pub use ops::{Ops, ops};
+pub use ops::{Ops, ops, probes};
 pub use public::{BASE, public};
 pub use replica::{Follower, Kept, Page, Replica};
 pub use requests::Requests;

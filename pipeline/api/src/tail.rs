@@ -3,6 +3,7 @@
 //!
 //! `rollcall tail` uses it on a stopped data directory, the ops port on the running log.
 
+mod last;
 mod line;
 
 use std::collections::VecDeque;

@@ -2,6 +2,7 @@
 //! routers.
 
 mod any_head;
+mod browsers;
 mod dead_letters;
 mod digests;
 mod faulty;

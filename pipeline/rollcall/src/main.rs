@@ -15,7 +15,9 @@ mod print;
 mod processors;
 mod registry;
 mod role;
+mod scratch;
 mod self_check;
+mod signals;
 mod stores;
 mod system;
 
@@ -53,6 +55,8 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
         Err(Failure::Told) => ExitCode::FAILURE,
+        // Who reads has had enough, as `head` has.
+        Err(Failure::Failed(error)) if error.is::<print::Closed>() => ExitCode::SUCCESS,
         Err(Failure::Failed(error)) => {
             print::error(&format!("rollcall: {error:#}"));
             ExitCode::FAILURE

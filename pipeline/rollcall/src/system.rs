@@ -3,6 +3,7 @@
 //! forwards.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +71,7 @@ impl System {
         let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;
         describe_metrics();
         // Ports first: the likeliest mistake is found before anything is written.
-        let (http, ops) = bind(config, plan).await?;
+        let ports = bind(config, plan).await?;
         let folders = Folders::of(data_dir);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = NodeLog::open(config, &folders, clock.clone())?;
@@ -83,12 +84,11 @@ impl System {
             comparisons: Comparisons::default(),
             ended: ended_tx,
         };
-        let http_addr = http.as_ref().map(TcpListener::local_addr).transpose()?;
-        let ops_addr = ops.local_addr()?;
+        let (http_addr, ops_addr, probes_addr) = ports.addresses()?;
         // Before anybody can ask: no partition may be restored yet, or be this process's.
         let check = plan.has(Part::Process);
         let check = check.then(|| wiring.health.register("processors"));
-        let (servers, replica) = wiring.serve(config, &folders, prometheus, http, ops)?;
+        let (servers, replica) = wiring.serve(config, &folders, prometheus, ports)?;
         let (processors, self_check) = match check {
             Some(check) => {
                 let processors = wiring.process(config, &store, check).await?;
@@ -113,6 +113,7 @@ impl System {
         let addresses = Addresses {
             mqtt: edge.local_addr(),
             http: http_addr,
+            probes: probes_addr,
             ops: ops_addr,
         };
         Ok(Self {
@@ -173,15 +174,15 @@ impl System {
 }
 
 impl Wiring {
-    /// The ops port, and the replica and the API's port if they are wanted.
+    /// The ops port, and the replica, the API's port and that of the probes if they are wanted.
     fn serve(
         &self,
         config: &Config,
         folders: &Folders,
         prometheus: metrics_exporter_prometheus::PrometheusHandle,
-        http: Option<TcpListener>,
-        ops: TcpListener,
+        ports: Ports,
     ) -> anyhow::Result<(Vec<Role>, Option<Replica>)> {
+        let Ports { http, ops, probes } = ports;
         // Others can be asked on Kafka; of the embedded log nobody else can show anything.
         let has_rows = http.is_some() || config.log.kind == LogKind::Embedded;
         let kept = has_rows.then(|| stores::open_replica(config, folders));
@@ -189,33 +190,42 @@ impl Wiring {
         let requests = Requests::new(self.log.clone(), self.clock.clone());
         let api = http.zip(replica.clone()).map(|(http, replica)| {
             let public = rollcall_api::public(replica, requests.clone(), config.api.lookup);
+            let public = config.api.hosts().only(public);
             Role::spawn("api", &self.ended, move |stop| async move {
                 Ok(rollcall_api::serve(http, public, stop).await?)
             })
         });
-        let (log, health) = (self.log.clone(), self.health.clone());
-        let comparisons = self.comparisons.clone();
-        let ops = Role::spawn("ops", &self.ended, {
-            let (prometheus, replica) = (prometheus.clone(), replica.clone());
-            move |stop| async move {
-                let state = Ops {
-                    log,
-                    replica,
-                    requests,
-                    health,
-                    comparisons,
-                    prometheus,
-                    stop: stop.clone(),
-                };
-                Ok(rollcall_api::serve(ops, rollcall_api::ops(state), stop).await?)
-            }
+        let state = Ops {
+            log: self.log.clone(),
+            replica: replica.clone(),
+            requests,
+            health: self.health.clone(),
+            comparisons: self.comparisons.clone(),
+            prometheus: prometheus.clone(),
+            // Each role has its own.
+            stop: watch::channel(false).1,
+        };
+        let probes = probes.map(|port| {
+            let routes = rollcall_api::probes(state.clone());
+            Role::spawn("probes", &self.ended, move |stop| async move {
+                Ok(rollcall_api::serve(port, routes, stop).await?)
+            })
+        });
+        let hosts = config.ops.hosts();
+        let ops = Role::spawn("ops", &self.ended, move |stop| async move {
+            let stopping = stop.clone();
+            let routes = hosts.only(rollcall_api::ops(Ops {
+                stop: stopping,
+                ..state
+            }));
+            Ok(rollcall_api::serve(ops, routes, stop).await?)
         });
         let upkeep = Role::spawn("metrics", &self.ended, move |stop| async move {
             rollcall_api::metrics::upkeep(prometheus, stop).await;
             Ok(())
         });
-        let servers = api.into_iter().chain([ops, upkeep]).chain(following);
-        Ok((servers.collect(), replica))
+        let servers = api.into_iter().chain([ops, upkeep]).chain(probes);
+        Ok((servers.chain(following).collect(), replica))
     }
 
     /// The replica, and what keeps it up to date.
@@ -337,18 +347,50 @@ impl Wiring {
     }
 }
 
-/// Opens the ports of the API, where there is one, and of operations.
-async fn bind(config: &Config, plan: &Plan) -> anyhow::Result<(Option<TcpListener>, TcpListener)> {
+/// The ports that are open, before anything is served.
+struct Ports {
+    http: Option<TcpListener>,
+    ops: TcpListener,
+    /// Metrics and probes alone.
+    probes: Option<TcpListener>,
+}
+
+impl Ports {
+    /// Of the API, of operations, and of the probes.
+    fn addresses(&self) -> std::io::Result<(Option<SocketAddr>, SocketAddr, Option<SocketAddr>)> {
+        let of = |port: &Option<TcpListener>| {
+            let address = port.as_ref().map(TcpListener::local_addr);
+            address.transpose()
+        };
+        Ok((of(&self.http)?, self.ops.local_addr()?, of(&self.probes)?))
+    }
+}
+
+/// Opens the ports: of the API and of the probes, where there are some, and of operations.
+async fn bind(config: &Config, plan: &Plan) -> anyhow::Result<Ports> {
+    // `rollcall run` has no flags for addresses.
+    let setting = |flag_or_key: &'static str, key: &'static str| match plan.broker {
+        BrokerKind::Embedded => flag_or_key,
+        BrokerKind::Outside => key,
+    };
     let http = match plan.has(Part::Api) {
-        true => Some(rollcall_api::bind(config.api.listen, "--http, [api] listen").await?),
+        true => {
+            let setting = setting("--http, [api] listen", "[api] listen");
+            Some(rollcall_api::bind(config.api.listen, setting).await?)
+        }
         false => None,
     };
-    let ops = rollcall_api::bind(config.ops.listen, "--ops, [ops] listen").await?;
+    let ops = setting("--ops, [ops] listen", "[ops] listen");
+    let ops = rollcall_api::bind(config.ops.listen, ops).await?;
+    let probes = match config.ops.probes_listen {
+        Some(listen) => Some(rollcall_api::bind(listen, "[ops] probes_listen").await?),
+        None => None,
+    };
     // The broker opens its port itself, last of all: this one only shows that it can.
     if plan.broker == BrokerKind::Embedded {
         drop(rollcall_api::bind(config.mqtt.listen, "--mqtt, [mqtt] listen").await?);
     }
-    Ok((http, ops))
+    Ok(Ports { http, ops, probes })
 }
 
 /// Waits for a role that ends although nobody asked it to.

@@ -4,7 +4,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, Uri};
+use axum::http::Uri;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::future::join_all;
@@ -13,7 +13,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Ops;
-use super::connections::is_json;
 use super::stream::{Broken, offer, stream};
 use crate::params::Params;
 use crate::problem::Problem;
@@ -100,10 +99,9 @@ pub(super) async fn retry(State(ops): State<Ops>, uri: Uri) -> Result<Response, 
 pub(super) async fn assign(
     State(ops): State<Ops>,
     uri: Uri,
-    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    direct::<Assignment>(ops, &uri, &headers, body).await
+    direct::<Assignment>(ops, &uri, body).await
 }
 
 /// `POST /ops/tenants/remove?dry_run=` of `[{client_id}, …]`: these clients are nobody's; answered
@@ -111,21 +109,18 @@ pub(super) async fn assign(
 pub(super) async fn remove(
     State(ops): State<Ops>,
     uri: Uri,
-    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    direct::<Removal>(ops, &uri, &headers, body).await
+    direct::<Removal>(ops, &uri, body).await
 }
 
 async fn direct<E: Directory + DeserializeOwned + Send + 'static>(
     ops: Ops,
     uri: &Uri,
-    headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let is_dry = Params::of(uri)?.only(&["dry_run"])?.flag("dry_run")?;
     let body = body.map_err(|error| Problem::body(&error))?;
-    is_json(headers)?;
     let entries: Vec<E> = serde_json::from_slice(&body)
         .map_err(|error| Problem::invalid(format!("the body is no list of clients: {error}")))?;
     if entries.len() > ENTRIES_MAX {

@@ -18,6 +18,7 @@ fn check(listen: &str, allow_remote: bool) -> [Result<(), String>; 2] {
     let ops = OpsConfig {
         listen,
         allow_remote,
+        ..OpsConfig::default()
     };
     [
         api.check().map_err(|error| error.to_string()),

@@ -87,7 +87,9 @@ async fn post(router: &Router, path: &str, body: Value) -> Answer {
 
 /// `client outcome` of each line.
 async fn retried(router: &Router, query: &str) -> Vec<String> {
-    let answer = send(router, Request::post(format!("/ops/tenants/retry{query}"))).await;
+    let request = Request::post(format!("/ops/tenants/retry{query}"));
+    let request = request.header("content-type", "application/json");
+    let answer = send(router, request).await;
     assert_eq!(answer.status, StatusCode::OK, "{query} {:?}", answer.body);
     let text = std::str::from_utf8(&answer.body).unwrap();
     let lines = text.lines().map(|line| {
@@ -248,6 +250,7 @@ async fn look_ups_are_asked_for_one_client_an_organisation_or_all_that_gave_up()
     }
     for query in ["", "?client=a&org=b", "?exhausted=false", "?clients=a"] {
         let request = Request::post(format!("/ops/tenants/retry{query}"));
+        let request = request.header("content-type", "application/json");
         send(&router, request).await.problem(400);
     }
 }

@@ -14,6 +14,8 @@ use crate::config::Config;
 use crate::fleet;
 use crate::plan::Plan;
 use crate::print;
+use crate::scratch;
+use crate::signals;
 use crate::system::System;
 
 /// Folds of different partitions, requests and publishes get threads of their own, so that a long
@@ -38,8 +40,8 @@ pub(super) struct Node<'a> {
 }
 
 impl Node<'_> {
-    /// Runs until SIGINT or SIGTERM, or until a role fails. Prints what `banner` makes of the
-    /// running system.
+    /// Runs until SIGINT, SIGTERM or SIGHUP, or until a role fails. Prints what `banner` makes of
+    /// the running system.
     pub(super) fn run(self, banner: impl FnOnce(&System) -> String) -> Outcome {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKER_THREADS_MIN.max(self.config.log.partitions as usize + 4))
@@ -69,7 +71,8 @@ impl Node<'_> {
                 return Ok(());
             }
         };
-        print::out(&banner(&system))?;
+        // Whoever reads it may have left.
+        drop(print::out(&banner(&system)));
         // Only a node with a broker of its own is asked for a fleet.
         let wanted = fleet.zip(system.addresses.mqtt);
         let mut fleet = wanted.map(|(fleet, mqtt)| fleet.start(mqtt)).transpose()?;
@@ -95,23 +98,25 @@ impl Node<'_> {
     }
 }
 
-/// Shows true once SIGINT or SIGTERM has come, after which the end has its time, whatever the
-/// process is about. A second one ends it on the spot.
+/// Shows true once SIGINT, SIGTERM or SIGHUP has come, after which the end has its time, whatever
+/// the process is about. A second one ends it on the spot.
 pub(super) fn asked_to_stop() -> anyhow::Result<watch::Receiver<bool>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut hangup = signals::hangup()?;
     let (asked, is_asked) = watch::channel(false);
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                () = hangup.recv() => {}
             }
             if asked.send_replace(true) {
                 print::error(
                     "rollcall: told twice to stop, ending now; nothing acknowledged is lost",
                 );
-                std::process::exit(1);
+                scratch::exit(1);
             }
             end_within(STOP_WITHIN);
         }
@@ -128,6 +133,6 @@ fn end_within(limit: Duration) {
         print::error(&format!(
             "rollcall: did not stop within {seconds} s, ending it; nothing acknowledged is lost"
         ));
-        std::process::exit(1);
+        scratch::exit(1);
     });
 }
