@@ -52,6 +52,7 @@ impl From<rollcall_tenant::ConfigError> for Failure {
             | Error::NoUrl
             | Error::Url { .. }
             | Error::Zero { .. }
+            | Error::Bound { .. }
             | Error::Certificates { .. } => {
                 Failure::Usage(format!("{:#}", anyhow::Error::from(error)))
             }

@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::Invalid;
 use super::units::Span;
 
+/// Records or timers of a batch at most: all of it is one transaction.
+const BATCH_COUNT_MAX: u32 = 1_000_000;
+
+/// The longest that a batch may take to read its inputs.
+const BATCH_WAIT_MS_MAX: i64 = 60_000;
+
 /// `[policy]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -92,7 +98,9 @@ impl PolicyConfig {
             ("lookup_backoff_min", self.lookup_backoff_min),
             ("retry_after", self.retry_after),
             ("refresh_after", self.refresh_after),
+            ("inactive_after", self.inactive_after),
             ("unverified_after", self.unverified_after),
+            ("delivery_deadline", self.delivery_deadline),
             ("delivery_backoff_min", self.delivery_backoff_min),
             ("activity_step", self.activity_step),
         ];
@@ -109,6 +117,21 @@ impl PolicyConfig {
         ];
         if let Some((key, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return Err(Invalid(format!("[policy] {key} = 0: give at least 1")));
+        }
+        let most = [
+            ("timers_per_batch_max", self.timers_per_batch_max),
+            ("batch_records_max", self.batch_records_max),
+        ];
+        if let Some((key, count)) = most.iter().find(|(_, count)| *count > BATCH_COUNT_MAX) {
+            return Err(Invalid(format!(
+                "[policy] {key} = {count}: give at most {BATCH_COUNT_MAX}"
+            )));
+        }
+        if self.batch_wait.ms() > BATCH_WAIT_MS_MAX {
+            return Err(Invalid(format!(
+                "[policy] batch_wait = \"{}\": give at most \"1m\"; nothing is folded meanwhile",
+                String::from(self.batch_wait)
+            )));
         }
         let ordered = [
             (
