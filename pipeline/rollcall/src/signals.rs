@@ -52,5 +52,5 @@ fn is_ignored(kind: SignalKind) -> bool {
     let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     let bit = kind.as_raw_value().saturating_sub(1);
-    mask.is_some_and(|mask| mask >> bit & 1 == 1)
+    mask.is_some_and(|mask| (mask >> bit) & 1 == 1)
 }
