@@ -24,8 +24,8 @@ pub struct Config {
     pub lookup: Lookup,
     /// HTTP connections at the same time; more are closed at once.
     pub connections_max: NonZeroUsize,
-    /// The keys of services that call without an identity: a JSON object `{client: key}`, read again
-    /// when it changes. No service has a key when not given.
+    /// The keys of services that call without an identity: a JSON object `{client: key}`, read
+    /// again when it changes. No service has a key when not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub psk_file: Option<PathBuf>,
     /// Listen on an address that is not loopback although nobody checks who the caller is.
@@ -39,8 +39,8 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lookup {
-    /// Those with the dispatcher `foreman_rh_cloud` (a Satellite serves many organisations), when it
-    /// names them by their id; no list shows them: deployed default.
+    /// Those with the dispatcher `foreman_rh_cloud` (a Satellite serves many organisations), when
+    /// it names them by their id; no list shows them: deployed default.
     #[default]
     Relaxed,
     /// None.

@@ -1,6 +1,6 @@
-//! The caller: a person or a service whose `x-rh-identity` names its organisation, or a service that
-//! proves itself with a key and names the organisation for which it asks. Nobody has verified the
-//! identity: see [`crate::Config::check`].
+//! The caller: a person or a service whose `x-rh-identity` names its organisation, or a service
+//! that proves itself with a key and names the organisation for which it asks. The identity is not
+//! verified here: see [`crate::Config::check`].
 
 use axum::http::{HeaderMap, StatusCode};
 use rollcall_schemas::identity;
@@ -35,7 +35,7 @@ impl Caller {
     /// Reads the caller from the headers of a request. An identity counts before a key (deployed);
     /// an empty header is none.
     ///
-    /// Errors: 400 for a header that is there twice, since whoever stands in front may have looked at
+    /// Errors: 400 for a header that is there twice, since a gateway in front may have looked at
     /// the other one, and for an identity that cannot be read or names no organisation; 401 for
     /// neither identity nor key, and for a key that is not the service's.
     pub(crate) fn of(headers: &HeaderMap, keys: &Keys) -> Result<Self, Problem> {

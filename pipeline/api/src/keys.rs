@@ -75,8 +75,8 @@ impl Keys {
         }))))
     }
 
-    /// Whether `key` is the key of `client`. Takes as long for a wrong key as for the right one, and
-    /// as long for a client without a key as for one with.
+    /// Whether `key` is the key of `client`. Takes as long for a wrong key as for the right one,
+    /// and as long for a client without a key as for one with.
     pub(crate) fn fit(&self, client: &str, key: &[u8]) -> bool {
         let Some(watched) = &self.0 else { return false };
         let entries = watched.entries();

@@ -68,9 +68,9 @@ impl<T> Paged<T> {
 
 impl Links {
     /// Links of the page `window` of `total` rows under `path`, for a request with `params`. `last`
-    /// begins where the last page does, counted from row 0. A limit of 0 has one page, and neither a
-    /// next nor a previous one: the deployed system links such a page to itself, and a client that
-    /// follows links never ends.
+    /// begins where the last page does, counted from row 0. A limit of 0 has one page, and neither
+    /// a next nor a previous one: the deployed system links such a page to itself, and a client
+    /// that follows links never ends.
     pub(crate) fn new(path: &str, params: &Params, window: Window, total: usize) -> Self {
         let Window { offset, limit } = window;
         let Some(last) = total.checked_sub(1) else {

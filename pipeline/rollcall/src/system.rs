@@ -68,12 +68,13 @@ pub(crate) struct Wiring {
 
 impl System {
     /// Starts the roles of `plan`; on an error nothing is left running. `tenants` is what the
-    /// resolver asks, if there is to be one.
+    /// resolver asks, if there is to be one, `keys` are those to the API.
     pub(crate) async fn start(
         config: &Config,
         data_dir: &Path,
         plan: &Plan,
         tenants: Option<Arc<dyn Source>>,
+        keys: Keys,
     ) -> anyhow::Result<Self> {
         let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;
         describe_metrics();
@@ -85,6 +86,7 @@ impl System {
         let keys = Keys::open(psk_file, clock.clone())?;
         let ports = bind(config, plan).await?;
         let folders = Folders::of(data_dir);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = NodeLog::open(config, &folders, clock.clone())?;
         let store = Arc::new(stores::open_tables(config, &folders, log.partitions())?);
         let (ended_tx, mut ended) = mpsc::channel(64);

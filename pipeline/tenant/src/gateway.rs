@@ -1,9 +1,9 @@
 //! The `gateway` source: Cloud Connector's auth gateway, asked over HTTP.
 //!
-//! A look-up goes through, in this order: `name` (ids that the gateway would take for others are not
-//! asked about), `cache` (what it said a moment ago), `breaker` (not while
-//! it is down), the places and the rate that are allowed, `ask` (one request with a deadline) and
-//! `answer` (what the answer means). Whatever is not plainly the gateway's word on a client is
+//! A look-up goes through, in this order: `name` (ids that the gateway would take for others are
+//! not asked about), `cache` (what it said a moment ago), `breaker` (not while it is down), the
+//! places and the rate that are allowed, `ask` (one request with a deadline) and `answer` (what the
+//! answer means). Whatever is not plainly the gateway's word on a client is
 //! Unavailable: the fold keeps its tenant then and asks again later, with a pause of its own. So
 //! nothing is tried twice in here.
 

@@ -5,8 +5,8 @@ use rollcall_model::Json;
 use uuid::Uuid;
 
 /// The first of these that holds: the organisation is too long, the identity is of another one, has
-/// an odd account, an unknown type or kind of authentication, is of a System that lacks something or
-/// of another type that does, or no fact tells the host.
+/// an odd account, an unknown type or kind of authentication, is of a System that lacks something
+/// or of another type that does, or no fact tells the host.
 pub(crate) fn refusal(org_id: &str, identity: &Json, facts: &Json) -> Option<&'static str> {
     let document = identity.value();
     let said = |path: &str| {

@@ -53,7 +53,7 @@ fn a_missing_or_empty_header_is_unauthorized() {
     assert_eq!(read(""), Err(401));
 }
 
-/// Who stands in front may have looked at the other one.
+/// A gateway in front may have looked at the other one.
 #[test]
 fn a_trusted_header_that_is_there_twice_is_refused_in_any_order() {
     let own = identity(&json!({ "identity": { "org_id": "10000" } }));

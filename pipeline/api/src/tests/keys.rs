@@ -218,5 +218,5 @@ fn a_file_that_cannot_be_used_is_refused_without_a_word_of_it() {
     }
     let missing = Keys::open(Some(Path::new("/none/keys.json")), File::new("{}").clock);
     assert!(missing.is_err());
-    assert!(File::new("{}").open().is_ok(), "nobody has a key");
+    assert!(File::new("{}").open().is_ok(), "no client has a key");
 }

@@ -1,5 +1,5 @@
-//! Every route, asked by somebody of another organisation: an answer about what is not his is the
-//! answer about what is not there.
+//! Every route, asked by a caller of another organisation: an answer about what is not its own is
+//! the answer about what is not there.
 
 use axum::Router;
 use axum::body::Body;
@@ -150,7 +150,7 @@ async fn routes_without_an_id_show_the_callers_own_alone() {
 }
 
 #[tokio::test]
-async fn who_is_nobody_is_told_nothing_by_any_route() {
+async fn a_caller_without_identity_is_told_nothing_by_any_route() {
     let bench = Bench::with(&rows()).await;
     let router = bench.public(Lookup::Relaxed);
     for (method, path, _) in routes() {

@@ -30,16 +30,18 @@ pub(crate) enum Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        match error.downcast::<rollcall_api::ConfigError>() {
-            // Found when a node opens what its configuration names.
-            Ok(error) => Failure::Usage(error.to_string()),
-            Err(error) => Failure::Failed(error),
-        }
+        Failure::Failed(error)
     }
 }
 
 impl From<crate::config::Invalid> for Failure {
     fn from(error: crate::config::Invalid) -> Self {
+        Failure::Usage(error.to_string())
+    }
+}
+
+impl From<rollcall_api::ConfigError> for Failure {
+    fn from(error: rollcall_api::ConfigError) -> Self {
         Failure::Usage(error.to_string())
     }
 }

@@ -19,7 +19,7 @@ const IDS: [&str; 3] = ["insights_id", "provider_id", "subscription_manager_id"]
 /// Clouds that inventory knows.
 const PROVIDERS: [&str; 6] = ["alibaba", "aws", "azure", "discovery", "gcp", "ibm"];
 
-/// Inventory shows a host without a name of its own under its `fqdn`, and keeps 200 characters of that.
+/// Inventory shows a host without a name of its own under its `fqdn`, and keeps 200 characters.
 const FQDN_CHARS_MAX: usize = 200;
 const PROVIDER_ID_CHARS_MAX: usize = 500;
 const SATELLITE_ID_DIGITS: usize = 10;

@@ -200,7 +200,7 @@ async fn the_deployed_headers_are_sent_on_one_connection() {
 
 /// A header loses the blank at its end: the gateway would answer for `c-1`.
 #[tokio::test]
-async fn nobody_is_asked_about_an_id_that_a_header_would_change() {
+async fn an_id_that_a_header_would_change_is_not_asked_about() {
     let server = Server::start(owned()).await;
     let gateway = server.gateway(|_| {});
     // More of them than failures open the breaker.
