@@ -16,7 +16,7 @@ const SEEDS: u64 = 1_000;
 const TIMES_MIN: u32 = 5;
 
 /// Events with their reason, as the golden scripts show them.
-const EVENTS: [&str; 51] = [
+const EVENTS: [&str; 53] = [
     "connected",
     "connected (redelivery)",
     "updated",
@@ -42,9 +42,11 @@ const EVENTS: [&str; 51] = [
     "tenant-lost (directory)",
     "inventory-suppressed (org_id)",
     "inventory-suppressed (identity_org_id)",
+    "inventory-suppressed (identity_account)",
     "inventory-suppressed (identity_type)",
     "inventory-suppressed (identity_auth_type)",
     "inventory-suppressed (identity_system)",
+    "inventory-suppressed (identity_members)",
     "inventory-suppressed (no_id_fact)",
     "delivery sent",
     "delivery queued (no_subscriber)",

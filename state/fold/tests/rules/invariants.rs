@@ -3,6 +3,7 @@
 //! Written from DESIGN.md section 4, not from the fold's code.
 
 use rollcall_fold::{Context, Ignored, Rows, Step, delivery_due, due};
+use rollcall_model::ingress::Dialect;
 use rollcall_model::row::{GUARD_IDS_MAX, Kind, Presence};
 use rollcall_model::{
     Cause, ClientId, ConnectionEvent, ConnectionRow, Delivery, DeliveryState, Derived, Event,
@@ -230,7 +231,8 @@ fn check_inventory(ctx: &Context<'_>, client: &ClientId, step: &Step) {
     for why in suppressed {
         assert!(Suppressed::from_name(why).is_some(), "{why}");
         let row = row.expect("a row is told of");
-        assert!(row.kind == Kind::Host && row.canonical_facts.is_some());
+        assert!(row.kind == Kind::Host || row.dialect == Dialect::Rhc);
+        assert!(row.canonical_facts.is_some());
         assert!(!row.org_id.is_empty() && row.presence != Presence::Offline);
         assert_eq!(
             (row.refreshed_at, row.inventory_owed),
