@@ -1,6 +1,7 @@
 //! `[api]` and `[ops]`: where the two ports listen, and who may see what.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Which connections of other organisations a caller sees.
     pub lookup: Lookup,
+    /// The keys of services that call without an identity: a JSON object `{client: key}`, read
+    /// again when it changes. No service has a key when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub psk_file: Option<PathBuf>,
     /// Listen on an address that is not loopback although nobody checks who the caller is.
     pub allow_remote: bool,
 }
@@ -22,8 +27,8 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lookup {
-    /// Those with the dispatcher `foreman_rh_cloud` (a Satellite serves many organisations):
-    /// deployed default.
+    /// Those with the dispatcher `foreman_rh_cloud` (a Satellite serves many organisations), when
+    /// it names them by their id; no list shows them: deployed default.
     #[default]
     Relaxed,
     /// None.
@@ -45,6 +50,7 @@ impl Default for Config {
         Self {
             listen: loopback(8080),
             lookup: Lookup::default(),
+            psk_file: None,
             allow_remote: false,
         }
     }

@@ -17,6 +17,7 @@ mod error;
 mod guard;
 mod health;
 mod identity;
+mod keys;
 mod message;
 mod ops;
 mod page;
@@ -34,8 +35,9 @@ pub mod tail;
 
 pub use comparisons::{Comparison, Comparisons};
 pub use config::{Config, Lookup, OpsConfig};
-pub use error::{ConfigError, Error, ServeError};
+pub use error::{ConfigError, Error, KeysError, ServeError};
 pub use health::{Check, Condition, Health};
+pub use keys::Keys;
 pub use ops::{Ops, ops};
 pub use public::{BASE, public};
 pub use replica::{Follower, Kept, Page, Replica};

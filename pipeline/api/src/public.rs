@@ -4,9 +4,9 @@
 use axum::Router;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
 use rollcall_model::ConnectionRow;
 use rollcall_schemas::Record;
@@ -15,7 +15,8 @@ use serde::Serialize;
 use crate::config::Lookup;
 use crate::guard::{REQUEST_TIMEOUT, guard};
 use crate::identity::Caller;
-use crate::page::{Paged, Window};
+use crate::keys::Keys;
+use crate::page::{Links, Paged, Window};
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::replica::Replica;
@@ -34,25 +35,37 @@ const CONNECTION_MESSAGE: &str = "/api/cloud-connector/v2/connections/{id}/messa
 const CAUSE_HEADER: HeaderName = HeaderName::from_static("rollcall-cause");
 
 /// The API over `replica`; what is to be sent goes to `requests`. Knows connected rows with a
-/// tenant, never others.
-pub fn public(replica: Replica, requests: Requests, lookup: Lookup) -> Router {
-    let router = Router::new()
-        .route(CONNECTIONS, get(list))
-        .route(CONNECTION_STATUS, get(status))
-        .route(CONNECTION_MESSAGE, post(message))
-        .with_state(Public {
-            replica,
-            requests,
-            lookup,
-        });
+/// tenant, never others. Callers name themselves by an identity, or by one of `keys`.
+pub fn public(replica: Replica, requests: Requests, lookup: Lookup, keys: Keys) -> Router {
+    let add = |router: Router<Public>, (_, path, answer): Route| router.route(path, answer);
+    let router = routes().into_iter().fold(Router::new(), add);
+    let router = router.with_state(Public {
+        replica,
+        requests,
+        lookup,
+        keys,
+    });
     guard(router, REQUEST_TIMEOUT)
 }
 
+/// A method, a path, and who answers.
+type Route = (Method, &'static str, MethodRouter<Public>);
+
+/// All that is served. A test asks each of them as a stranger.
+pub(crate) fn routes() -> [Route; 3] {
+    [
+        (Method::GET, CONNECTIONS, get(list)),
+        (Method::GET, CONNECTION_STATUS, get(status)),
+        (Method::POST, CONNECTION_MESSAGE, post(message)),
+    ]
+}
+
 #[derive(Clone)]
-struct Public {
+pub(crate) struct Public {
     replica: Replica,
     requests: Requests,
     lookup: Lookup,
+    keys: Keys,
 }
 
 impl Public {
@@ -63,21 +76,23 @@ impl Public {
     }
 }
 
-/// `GET /v2/connections?offset&limit`, by client id (deployed: in no order).
+/// `GET /v2/connections?offset&limit`, by client id (deployed: in no order). Only the caller's own
+/// connections, also where look-ups by id are relaxed (deployed).
 async fn list(
     State(public): State<Public>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let caller = Caller::of(&headers)?;
-    let window = Window::of(&Params::of(&uri)?)?;
+    let org_id = Caller::of(&headers, &public.keys)?.org_id;
+    let params = Params::of(&uri)?;
+    let window = Window::of(&params)?;
     let Window { offset, limit } = window;
-    let (lookup, org_id) = (public.lookup, caller.org_id);
     let made = public.replica.list(move |replica| {
-        let page = replica.ask(|replica| replica.page(&org_id, lookup, offset, limit))?;
+        let page = replica.ask(|replica| replica.page(&org_id, offset, limit))?;
         let data: Vec<_> = page.values.iter().map(row).collect::<Result<_, _>>()?;
         let data = data.into_iter().map(Connection::new).collect();
-        Ok(json(&Paged::new(CONNECTIONS, window, page.total, data)))
+        let links = Links::new(CONNECTIONS, &params, window, page.total);
+        Ok(json(&Paged::new(links, page.total, data)))
     });
     made.await
 }
@@ -88,7 +103,7 @@ async fn status(
     headers: HeaderMap,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let caller = Caller::of(&headers)?;
+    let caller = Caller::of(&headers, &public.keys)?;
     let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
     let value = public.visible(&caller.org_id, &id)?;
     let Some(value) = value else {
@@ -113,7 +128,7 @@ async fn message(
     path: Result<Path<String>, PathRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let caller = Caller::of(&headers)?;
+    let caller = Caller::of(&headers, &public.keys)?;
     let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
     let body = body.map_err(|error| Problem::body(&error))?;
     let value = public.visible(&caller.org_id, &id)?;
@@ -121,9 +136,8 @@ async fn message(
         let detail = format!("there is no connection of client `{id}`");
         return Err(Problem::not_found(detail));
     };
-    let requester = format!("org {}", caller.org_id);
     let (requests, row) = (&public.requests, row(&value)?);
-    requests.send(&row, requester, &headers, &body).await
+    requests.send(&row, caller.name(), &headers, &body).await
 }
 
 fn row(value: &Bytes) -> Result<ConnectionRow, Problem> {

@@ -74,7 +74,7 @@ pub struct Replica {
     shared: Arc<Shared>,
 }
 
-/// A part of the rows that an organisation may see.
+/// A part of an organisation's rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// How many there are in all.
@@ -195,18 +195,12 @@ impl Replica {
         Ok(rows.into_iter().map(|(_, value)| value).collect())
     }
 
-    /// What callers of `org_id` may see: connected rows with a tenant, by client id.
+    /// What callers of `org_id` see of their own: connected rows, by client id.
     ///
     /// Takes time in proportion to `offset + limit`, and holds up nobody.
-    pub fn page(
-        &self,
-        org_id: &str,
-        lookup: Lookup,
-        offset: usize,
-        limit: usize,
-    ) -> Result<Page, Error> {
+    pub fn page(&self, org_id: &str, offset: usize, limit: usize) -> Result<Page, Error> {
         let view = self.shared.pairs.view();
-        read::page(view.as_ref(), org_id, lookup, offset, limit)
+        read::page(view.as_ref(), org_id, offset, limit)
     }
 
     /// The row of `client` if callers of `org_id` may see it.

@@ -60,9 +60,10 @@ impl Requests {
         let message = Message::read(body)?;
         let key = idempotency_key(headers)?;
         let id = match &key {
-            // Of one organisation: another's key must not hide this request.
+            // Of one requester: another's key must not hide this request, and a Satellite has
+            // requesters of many organisations. Ids and keys hold no control characters.
             Some(key) => {
-                let name = format!("{}|{}|{key}", row.org_id, row.client_id);
+                let name = format!("{}\0{key}\0{requester}", row.client_id);
                 DeliveryId(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
             }
             None => DeliveryId(Uuid::new_v4()),
@@ -108,9 +109,14 @@ impl Requests {
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        let detail = format!("the request has more than one {IDEMPOTENCY_KEY} header");
+        return Err(Problem::invalid(detail));
+    }
     match value.to_str() {
         Ok(key) if !key.is_empty() && key.len() <= KEY_BYTES_MAX => Ok(Some(key.to_owned())),
         _ => Err(Problem::invalid(format!(

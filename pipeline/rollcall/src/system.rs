@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rollcall_api::{Check, Comparisons, Follower, Health, Kept, Ops, Replica, Requests};
+use rollcall_api::{Check, Comparisons, Follower, Health, Kept, Keys, Ops, Replica, Requests};
 use rollcall_delivery::{Outlet, Sender};
 use rollcall_log::{Clock, Log, SystemClock};
 use rollcall_rocks::RocksStore;
@@ -60,12 +60,13 @@ pub(crate) struct Wiring {
 
 impl System {
     /// Starts the roles of `plan`; on an error nothing is left running. `tenants` is what the
-    /// resolver asks, if there is to be one.
+    /// resolver asks, if there is to be one, `keys` are those to the API.
     pub(crate) async fn start(
         config: &Config,
         data_dir: &Path,
         plan: &Plan,
         tenants: Option<Arc<dyn Source>>,
+        keys: Keys,
     ) -> anyhow::Result<Self> {
         let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;
         describe_metrics();
@@ -88,7 +89,8 @@ impl System {
         // Before anybody can ask: no partition may be restored yet, or be this process's.
         let check = plan.has(Part::Process);
         let check = check.then(|| wiring.health.register("processors"));
-        let (servers, replica) = wiring.serve(config, &folders, prometheus, http, ops)?;
+        let api = http.map(|http| (http, keys));
+        let (servers, replica) = wiring.serve(config, &folders, prometheus, api, ops)?;
         let (processors, self_check) = match check {
             Some(check) => {
                 let processors = wiring.process(config, &store, check).await?;
@@ -179,7 +181,7 @@ impl Wiring {
         config: &Config,
         folders: &Folders,
         prometheus: metrics_exporter_prometheus::PrometheusHandle,
-        http: Option<TcpListener>,
+        http: Option<(TcpListener, Keys)>,
         ops: TcpListener,
     ) -> anyhow::Result<(Vec<Role>, Option<Replica>)> {
         // Others can be asked on Kafka; of the embedded log nobody else can show anything.
@@ -187,8 +189,9 @@ impl Wiring {
         let kept = has_rows.then(|| stores::open_replica(config, folders));
         let (replica, following) = kept.transpose()?.map(|kept| self.follow(kept)).unzip();
         let requests = Requests::new(self.log.clone(), self.clock.clone());
-        let api = http.zip(replica.clone()).map(|(http, replica)| {
-            let public = rollcall_api::public(replica, requests.clone(), config.api.lookup);
+        let api = http.zip(replica.clone()).map(|((http, keys), replica)| {
+            let lookup = config.api.lookup;
+            let public = rollcall_api::public(replica, requests.clone(), lookup, keys);
             Role::spawn("api", &self.ended, move |stop| async move {
                 Ok(rollcall_api::serve(http, public, stop).await?)
             })

@@ -37,10 +37,8 @@ const DELIVERIES_MAX: usize = 100;
 /// By client id. `org=` (empty) is the tenantless. The next page has `after` = `next`.
 pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Json<Value>, Problem> {
     let params = Params::of(&uri)?.only(&["presence", "org", "after", "limit"])?;
-    let limit = params
-        .number("limit")?
-        .unwrap_or(LIMIT_DEFAULT)
-        .clamp(1, LIMIT_MAX);
+    let limit = params.up_to("limit", LIMIT_MAX)?;
+    let limit = limit.unwrap_or(LIMIT_DEFAULT).max(1);
     let filter = Filter {
         presence: presence(&params)?,
         org_id: params.get("org").map(str::to_owned),

@@ -9,6 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures::future::join_all;
 use rollcall_log::NewRecord;
+use rollcall_schemas::Object;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -35,8 +36,8 @@ const ENTRIES_MAX: usize = 1_000;
 /// first. Nothing else is read for it than what is shown.
 pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Json<Value>, Problem> {
     let params = Params::of(&uri)?.only(&["cause", "older_than_ms", "after", "limit"])?;
-    let limit = params.number("limit")?.unwrap_or(LIMIT_DEFAULT);
-    let limit = limit.clamp(1, LIMIT_MAX);
+    let limit = params.up_to("limit", LIMIT_MAX)?;
+    let limit = limit.unwrap_or(LIMIT_DEFAULT).max(1);
     let why = params.filled("cause").map(why).transpose()?;
     let before = match params.number("older_than_ms")? {
         None => i64::MAX,
@@ -126,7 +127,7 @@ async fn direct<E: Directory + DeserializeOwned + Send + 'static>(
     let is_dry = Params::of(uri)?.only(&["dry_run"])?.flag("dry_run")?;
     let body = body.map_err(|error| Problem::body(&error))?;
     is_json(headers)?;
-    let entries: Vec<E> = serde_json::from_slice(&body)
+    let entries: Vec<Object<E>> = serde_json::from_slice(&body)
         .map_err(|error| Problem::invalid(format!("the body is no list of clients: {error}")))?;
     if entries.len() > ENTRIES_MAX {
         let detail = format!("more than {ENTRIES_MAX} clients in one request");
@@ -134,7 +135,7 @@ async fn direct<E: Directory + DeserializeOwned + Send + 'static>(
     }
     let made = ops.rows()?.list(move |replica| {
         replica.ask(|_| Ok(()))?;
-        let made = entries.into_iter().map(|entry| {
+        let made = entries.into_iter().map(|Object(entry)| {
             let client = entry.client().to_owned();
             (client, directed(replica, entry))
         });

@@ -1,9 +1,6 @@
 //! Answers from one view of the replica's pairs: every question sees whole writes of the follower,
 //! and total and page of a list belong together.
 
-use std::cmp::Ordering;
-use std::iter::Peekable;
-
 use bytes::Bytes;
 use rollcall_tables::{Error, PairsView, Table};
 
@@ -11,11 +8,8 @@ use super::Page;
 use super::facts::{Facts, Mark, of_kept};
 use super::keys;
 use super::tenantless::{Tenantless, Why};
-use super::totals::{Totals, Visible};
+use super::totals;
 use crate::config::Lookup;
-
-/// Client ids in order, or why they cannot be read.
-type Clients<'a> = Box<dyn Iterator<Item = Result<Bytes, Error>> + 'a>;
 
 /// The value of a row.
 pub(super) fn get(view: &dyn PairsView, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
@@ -92,20 +86,14 @@ pub(super) fn oldest_tenantless(view: &dyn PairsView, why: Why) -> Result<Option
     Ok(place.map(|(since, _)| since))
 }
 
-/// A part of what callers of `org_id` see, and how much that is.
+/// A part of the connected rows of `org_id`, and how many there are.
 pub(super) fn page(
     view: &dyn PairsView,
     org_id: &str,
-    lookup: Lookup,
     offset: usize,
     limit: usize,
 ) -> Result<Page, Error> {
-    let own = Visible::read(view, org_id)?;
-    let others = match lookup {
-        Lookup::Strict => 0,
-        Lookup::Relaxed => Totals::read(view)?.shared.saturating_sub(own.shared),
-    };
-    let total = usize::try_from(own.rows.saturating_add(others)).unwrap_or(usize::MAX);
+    let total = usize::try_from(totals::visible(view, org_id)?).unwrap_or(usize::MAX);
     // Whoever asks for what is not there must not have everything read.
     if limit == 0 || offset >= total {
         return Ok(Page {
@@ -113,14 +101,7 @@ pub(super) fn page(
             values: Vec::new(),
         });
     }
-    let clients: Clients<'_> = match lookup {
-        Lookup::Strict => Box::new(owned(view, org_id)),
-        Lookup::Relaxed => Box::new(Merged {
-            one: owned(view, org_id).peekable(),
-            other: shared(view, org_id).peekable(),
-        }),
-    };
-    let clients = clients.skip(offset).take(limit);
+    let clients = owned(view, org_id).skip(offset).take(limit);
     let clients = clients.collect::<Result<Vec<_>, Error>>()?;
     let values = values(view, &clients)?;
     Ok(Page { total, values })
@@ -153,51 +134,19 @@ fn values(view: &dyn PairsView, clients: &[Bytes]) -> Result<Vec<Bytes>, Error> 
     Ok(kept.map(|kept| of_kept(&kept).1).collect())
 }
 
-/// Connected rows of `org_id`.
-fn owned<'a>(view: &'a dyn PairsView, org_id: &str) -> Clients<'a> {
+/// Connected rows of `org_id`: client ids in order, or why they cannot be read.
+fn owned<'a>(
+    view: &'a dyn PairsView,
+    org_id: &str,
+) -> impl Iterator<Item = Result<Bytes, Error>> + use<'a> {
     let prefix = keys::tenant_prefix(org_id);
     let length = prefix.len();
     let entries = view.range(keys::behind(prefix, None));
-    Box::new(entries.filter_map(move |pair| match pair {
+    entries.filter_map(move |pair| match pair {
         Ok((key, mark)) => {
             let mark = mark.first().map_or(Mark::NONE, |mark| Mark(*mark));
             mark.is_connected().then(|| Ok(key.slice(length..)))
         }
         Err(error) => Some(Err(error)),
-    }))
-}
-
-/// Rows of other organisations than `org_id` that everybody sees.
-fn shared<'a>(view: &'a dyn PairsView, org_id: &str) -> Clients<'a> {
-    let org_id = org_id.to_owned();
-    Box::new(
-        view.range(keys::all_shared())
-            .filter_map(move |pair| match pair {
-                Ok((key, owner)) => (owner != org_id.as_bytes()).then(|| Ok(key.slice(1..))),
-                Err(error) => Some(Err(error)),
-            }),
-    )
-}
-
-/// Two orders of clients as one; no client is in both.
-struct Merged<'a> {
-    one: Peekable<Clients<'a>>,
-    other: Peekable<Clients<'a>>,
-}
-
-impl Iterator for Merged<'_> {
-    type Item = Result<Bytes, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let order = match (self.one.peek(), self.other.peek()) {
-            (Some(Ok(one)), Some(Ok(other))) => one.cmp(other),
-            // Nothing there, or an error, which comes first.
-            (None | Some(Ok(_)), Some(Err(_))) | (None, _) => Ordering::Greater,
-            (Some(_), _) => Ordering::Less,
-        };
-        match order {
-            Ordering::Greater => self.other.next(),
-            Ordering::Less | Ordering::Equal => self.one.next(),
-        }
-    }
+    })
 }

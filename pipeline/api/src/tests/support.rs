@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
-use crate::{Error, Kept, Lookup, Replica, Requests, public};
+use crate::{Error, Kept, Keys, Lookup, Replica, Requests, public};
 
 pub(super) const PARTITIONS: u32 = 3;
 pub(super) const NOW: Millis = Millis(1_700_000_000_000);
@@ -96,7 +96,11 @@ impl Bench {
     }
 
     pub(super) fn public(&self, lookup: Lookup) -> Router {
-        public(self.replica.clone(), self.requests(), lookup)
+        self.public_with(lookup, Keys::default())
+    }
+
+    pub(super) fn public_with(&self, lookup: Lookup, keys: Keys) -> Router {
+        public(self.replica.clone(), self.requests(), lookup, keys)
     }
 
     pub(super) fn requests(&self) -> Requests {

@@ -300,7 +300,7 @@ async fn a_directory_speaks_of_many_clients_at_once() {
         panic!("{:?}", said[2]);
     };
     assert_eq!(account, "8");
-    assert!(identity.as_str().contains(r#""cn":"unknown-old""#));
+    assert!(identity.as_str().contains(r#""org_id":"7""#));
 }
 
 #[tokio::test]
@@ -311,11 +311,16 @@ async fn what_is_no_list_of_clients_is_refused_whole() {
     let many: Vec<_> = (0..1_001)
         .map(|n| json!({ "client_id": n.to_string(), "org_id": "7" }))
         .collect();
-    for body in [mistyped, json!({}), json!([{}]), Value::Array(many)] {
+    let array = json!([["owned", "7"]]);
+    for body in [mistyped, json!({}), json!([{}]), array, Value::Array(many)] {
         post(&router, "/ops/tenants/assign", body)
             .await
             .problem(400);
     }
+    let body = json!([["owned"]]);
+    post(&router, "/ops/tenants/remove", body)
+        .await
+        .problem(400);
     // A removal that names an organisation was meant to be an assignment.
     let body = json!([{ "client_id": "owned", "org_id": "7" }]);
     post(&router, "/ops/tenants/remove", body)

@@ -8,7 +8,7 @@ use rollcall_log::{Clock, SystemClock};
 use rollcall_tenant::{Kind, Source};
 use tempfile::TempDir;
 
-use super::node::Node;
+use super::node::{self, Node};
 use super::{Failure, Outcome};
 use crate::banner::{self, Tenants};
 use crate::cli::Dev;
@@ -28,13 +28,16 @@ pub(crate) fn run(args: &Dev) -> Outcome {
                 .to_owned(),
         ));
     }
+    let plan = Plan::dev();
+    let keys = node::keys(&config, &plan)?;
     let data = DataDir::open(&config.process.data_dir)?;
     let (source, shown) = tenants(&config, data.path())?;
     let node = Node {
         config: &config,
         data_dir: data.path(),
-        plan: Plan::dev(),
+        plan,
         tenants: Some(source),
+        keys,
         fleet,
     };
     node.run(|system| banner::dev(&system.addresses, data.path(), data.is_temporary(), &shown))

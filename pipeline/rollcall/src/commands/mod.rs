@@ -40,6 +40,12 @@ impl From<crate::config::Invalid> for Failure {
     }
 }
 
+impl From<rollcall_api::ConfigError> for Failure {
+    fn from(error: rollcall_api::ConfigError) -> Self {
+        Failure::Usage(error.to_string())
+    }
+}
+
 impl From<rollcall_tenant::ConfigError> for Failure {
     fn from(error: rollcall_tenant::ConfigError) -> Self {
         use rollcall_tenant::ConfigError as Error;

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rollcall_api::Keys;
+use rollcall_log::SystemClock;
 use rollcall_tenant::Source;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::Outcome;
+use super::{Failure, Outcome};
 use crate::config::Config;
 use crate::fleet;
-use crate::plan::Plan;
+use crate::plan::{Part, Plan};
 use crate::print;
 use crate::system::System;
 
@@ -33,8 +35,17 @@ pub(super) struct Node<'a> {
     pub(super) plan: Plan,
     /// What the resolver asks, if there is to be one.
     pub(super) tenants: Option<Arc<dyn Source>>,
+    /// The keys to the API.
+    pub(super) keys: Keys,
     /// Simulated devices beside it.
     pub(super) fleet: Option<fleet::Wanted>,
+}
+
+/// The keys to the API, if these roles have one.
+pub(super) fn keys(config: &Config, plan: &Plan) -> Result<Keys, Failure> {
+    let file = config.api.psk_file.as_deref();
+    let file = file.filter(|_| plan.has(Part::Api));
+    Ok(Keys::open(file, Arc::new(SystemClock))?)
 }
 
 impl Node<'_> {
@@ -59,10 +70,11 @@ impl Node<'_> {
             data_dir,
             plan,
             tenants,
+            keys,
             fleet,
         } = self;
         let mut system = tokio::select! {
-            started = System::start(config, data_dir, &plan, tenants) => started?,
+            started = System::start(config, data_dir, &plan, tenants, keys) => started?,
             _ = asked.changed() => {
                 // Nobody has been let in yet.
                 print::error("rollcall was told to stop before it was up.");
