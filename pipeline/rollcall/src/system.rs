@@ -124,10 +124,7 @@ impl System {
             resolver,
             sender,
             processors,
-            background: self_check
-                .chain(checkpoints)
-                .chain([wiring.watch_readers()])
-                .collect(),
+            background: self_check.chain(checkpoints).collect(),
             guards: guards.into_iter().flatten().collect(),
             servers,
             ended,
@@ -218,7 +215,8 @@ impl Wiring {
             rollcall_api::metrics::upkeep(prometheus, stop).await;
             Ok(())
         });
-        let servers = api.into_iter().chain([ops, upkeep]).chain(following);
+        let others = [ops, upkeep, self.watch_readers()];
+        let servers = api.into_iter().chain(others).chain(following);
         Ok((servers.collect(), replica))
     }
 

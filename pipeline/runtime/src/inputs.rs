@@ -87,10 +87,7 @@ pub(crate) fn read(
         action: "read its inputs",
         source,
     };
-    let mut ends = [0; Topic::INPUTS.len()];
-    for (end, topic) in ends.iter_mut().zip(Topic::INPUTS) {
-        *end = log.offsets(topic, partition).map_err(failed)?.end;
-    }
+    let ends = ends(log, partition, positions).map_err(failed)?;
     // Read after the ends: every record below them was appended before this instant.
     let now = clock.now().max(floor.0);
     let is_behind = |rank: &usize| ends[*rank] > positions[*rank];
@@ -108,9 +105,6 @@ pub(crate) fn read(
     let mut statuses_up_to = Millis(i64::MAX);
     for (rank, topic) in Topic::INPUTS.into_iter().enumerate() {
         if ends[rank] <= positions[rank] {
-            // Or nobody would tell that more has come: another reader may have taken its place.
-            log.follow(topic, partition, positions[rank])
-                .map_err(failed)?;
             continue;
         }
         // Lower ranks are sure of their share, so that a flood of statuses starves no answer.
@@ -122,13 +116,7 @@ pub(crate) fn read(
             budget.share(waiting)
         };
         waiting -= 1;
-        // What comes behind the end is the next batch's: a log that is read on where it was left
-        // would have to go back for it.
-        let below = usize::try_from(ends[rank] - positions[rank]).unwrap_or(usize::MAX);
-        let limit = ReadLimit {
-            records: limit.records.min(below),
-            ..limit
-        };
+        let limit = within(limit, ends[rank] - positions[rank]);
         let mut records = log
             .read(topic, partition, positions[rank], limit)
             .map_err(failed)?;
@@ -153,6 +141,34 @@ pub(crate) fn read(
     inputs.lag = Lag::of(&inputs, &ends);
     inputs.timers_at = inputs.timers_at.max(floor.1);
     Ok(inputs)
+}
+
+/// Where each input ends. Those that have been read up to there are followed, or nobody would tell
+/// that more has come: another reader may have taken this one's place.
+fn ends(
+    log: &dyn Log,
+    partition: u32,
+    positions: &Positions,
+) -> Result<Positions, rollcall_log::Error> {
+    let mut ends = [0; Topic::INPUTS.len()];
+    for ((end, topic), position) in ends.iter_mut().zip(Topic::INPUTS).zip(positions) {
+        *end = log.offsets(topic, partition)?.end;
+        if *end <= *position {
+            log.follow(topic, partition, *position)?;
+        }
+    }
+    Ok(ends)
+}
+
+/// No more than there are offsets below the end: what comes behind it is the next batch's, and a
+/// log that is read on where it was left would have to go back for it.
+fn within(limit: ReadLimit, offsets: u64) -> ReadLimit {
+    ReadLimit {
+        records: limit
+            .records
+            .min(usize::try_from(offsets).unwrap_or(usize::MAX)),
+        ..limit
+    }
 }
 
 /// What is left of a batch's bounds.
