@@ -15,7 +15,7 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/target \
     cargo build --release --locked --package rollcall \
-    && install -D /target/release/rollcall /out/rollcall
+    && install -D -s /target/release/rollcall /out/rollcall
 
 FROM debian:bookworm-slim
 # curl asks for readiness; the certificates vouch for brokers with TLS.

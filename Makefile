@@ -13,8 +13,10 @@ CRATE_FLAGS := --release --locked --workspace
 ARGS ?=
 TARGET ?=
 SECONDS ?= 60
+PREFIX ?= /usr/local
+DESTDIR ?=
 
-.PHONY: help setup build run test sim mutants fuzz bench bench-waiting bench-instructions bench-peers check fmt clippy tidy doc
+.PHONY: help setup build install run test sim mutants fuzz bench bench-waiting bench-instructions bench-peers check fmt clippy tidy doc
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -23,9 +25,14 @@ help: ## what there is
 setup: ## install what a build needs (Debian, as root), or say what is missing
 	@.ci/setup
 
-# The whole workspace selects features as `make test` does: `-p rollcall` would compile some crates twice.
+# One binary, with the features that `make test` selects: `--package rollcall` would have some crates
+# compiled twice, `--bins` would build simulator and benches too.
 build: setup ## build the `rollcall` binary
-	$(CARGO) build $(CRATE_FLAGS) --bins
+	$(CARGO) build $(CRATE_FLAGS) --bin rollcall
+
+# Without debug information and symbols: a fifth of the size.
+install: build ## install it, stripped: `make install PREFIX=/usr/local`
+	install -D -s "$(CARGO_TARGET_DIR)/release/rollcall" "$(DESTDIR)$(PREFIX)/bin/rollcall"
 
 run: build ## build, then `rollcall dev`; more flags with ARGS="--data-dir D"
 	@"$(CARGO_TARGET_DIR)/release/rollcall" dev $(ARGS)
@@ -38,7 +45,8 @@ test: setup ## everything the gate tests: unit tests, suites, tidy
 	$(CARGO) test $(CRATE_FLAGS) --no-fail-fast
 
 # SEEDS, FIRST_SEED and SEED are read from the environment too; SEED tells the story of one run.
-sim: build ## run the simulator: `make sim SEEDS=100000`, `make sim SEED=42`
+sim: setup ## run the simulator: `make sim SEEDS=100000`, `make sim SEED=42`
+	@$(CARGO) build $(CRATE_FLAGS) --bin rollcall-sim
 	@$(foreach name,SEEDS FIRST_SEED SEED,$(if $($(name)),$(name)='$($(name))')) "$(CARGO_TARGET_DIR)/release/rollcall-sim"
 
 mutants: setup ## are wrong rules found? docs/testing.md, "Mutation check"
@@ -59,6 +67,7 @@ check: setup fmt clippy tidy doc ## formatting, lints, tidy rules and documentat
 
 # CLIENTS, EVENTS, ROUNDS and more are read from the environment (docs/performance.md).
 bench-peers: build ## the same work on Kafka Streams and in a bare loop, on one Kafka, in turn
+	$(CARGO) build $(CRATE_FLAGS) --bin peers
 	streams="$$(benches/peers/build)"; "$(CARGO_TARGET_DIR)/release/peers" \
 		--rollcall "$(CARGO_TARGET_DIR)/release/rollcall" --streams "$$streams" $(ARGS)
 

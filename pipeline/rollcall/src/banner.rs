@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
+use crate::config::{Config, LogKind, SpanOrOff};
 use crate::plan::{Part, Plan};
 
 /// Where a running system is found.
@@ -109,6 +109,7 @@ pub(crate) fn run(addresses: &Addresses, config: &Config, plan: &Plan) -> String
     let what = "/metrics, /livez, /readyz, /startupz, operator's view";
     line("ops", &addresses.ops, what);
     line("data", &config.process.data_dir.display(), "(kept)");
+    line("records", &"kept", &retention(config));
     if let Some(file) = config
         .tenant
         .file
@@ -121,3 +122,19 @@ pub(crate) fn run(addresses: &Addresses, config: &Config, plan: &Plan) -> String
     text.push('\n');
     text
 }
+
+/// How long records stay in the log, and what it means when they stay for ever.
+fn retention(config: &Config) -> String {
+    match (config.log.kind, config.log.retention) {
+        (LogKind::Kafka, _) => {
+            "as long as retention.ms of the topics says (rollcall topics diff)".to_owned()
+        }
+        (LogKind::Embedded, SpanOrOff(None)) => {
+            "FOR EVER: the disk will fill. Give [log] retention, such as \"30d\"".to_owned()
+        }
+        (LogKind::Embedded, span) => format!("for {} ([log] retention)", String::from(span)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

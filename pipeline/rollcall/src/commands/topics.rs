@@ -49,6 +49,12 @@ fn diff(config: &Config) -> Outcome {
 
 fn apply(config: &Config) -> Outcome {
     let (settings, wanted) = (config.kafka.settings("topics", 1), wanted(config));
+    if config.log.retention.0.is_none() {
+        print::error(
+            "rollcall: [log] retention = \"off\": the brokers keep every record FOR EVER and their \
+             disks will fill; give a duration, such as \"30d\", and apply again",
+        );
+    }
     block_on(async {
         for done in topics::apply(&settings, wanted).await.map_err(failed)? {
             print::line(&match done {

@@ -37,6 +37,17 @@ fn dev_waits_are_those_of_the_model() {
 }
 
 #[test]
+fn dev_does_not_keep_every_record_for_ever() {
+    let sources = Sources {
+        is_dev: true,
+        ..Sources::default()
+    };
+    let config = load(&sources).unwrap();
+    assert!(config.log.retention.0.is_some());
+    assert!(config.log.retention.0 > config.checkpoint.every.0);
+}
+
+#[test]
 fn printed_configuration_reads_back_the_same() {
     let config = load(&Sources::default()).unwrap();
     let printed = toml::to_string(&config).unwrap();
