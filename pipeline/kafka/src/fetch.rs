@@ -2,9 +2,9 @@
 //!
 //! A consumer can follow a partition at one place only. Several readers of the same partition (the
 //! processor's restore, the replica, `rollcall tail`) are told apart by where they are: a read goes
-//! on with the stream that stands there, else it begins a new one: when every lane has one, in place
-//! of one that nobody reads on, else of the one that was read longest ago. Its reader is not told,
-//! so everybody who waits to be woken looks again now and then (`rollcall_log::woken`).
+//! on with the stream that stands there, else it begins a new one: when every lane has one, in
+//! place of one that nobody reads on, else of the one that was read longest ago. Its reader is not
+//! told, so everybody who waits to be woken looks again now and then (`rollcall_log::Lookout`).
 
 mod lane;
 pub(crate) mod native;

@@ -79,11 +79,7 @@ impl System {
         let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;
         describe_metrics();
         let descriptors = descriptors::raise();
-        // Ports and files first: the likeliest mistakes are found before anything is written.
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let psk_file = config.api.psk_file.as_deref();
-        let psk_file = psk_file.filter(|_| plan.has(Part::Api));
-        let keys = Keys::open(psk_file, clock.clone())?;
+        // Ports first: the likeliest mistake is found before anything is written.
         let ports = bind(config, plan).await?;
         let folders = Folders::of(data_dir);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -138,10 +134,7 @@ impl System {
             resolver,
             sender,
             processors,
-            background: self_check
-                .chain(checkpoints)
-                .chain([wiring.watch_readers()])
-                .collect(),
+            background: self_check.chain(checkpoints).collect(),
             guards: guards.into_iter().flatten().collect(),
             servers,
             ended,
@@ -253,7 +246,8 @@ impl Wiring {
             rollcall_api::metrics::upkeep(prometheus, descriptors, stop).await;
             Ok(())
         });
-        let servers = api.into_iter().chain([ops, upkeep]).chain(probes);
+        let others = [ops, upkeep, self.watch_readers()];
+        let servers = api.into_iter().chain(others).chain(probes);
         Ok((servers.chain(following).collect(), replica))
     }
 

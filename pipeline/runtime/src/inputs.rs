@@ -105,7 +105,7 @@ pub(crate) fn read(
         action: "read its inputs",
         source,
     };
-    let ends = ends(log, partition).map_err(failed)?;
+    let ends = ends(log, partition, positions).map_err(failed)?;
     // Read after the ends: every record below them was appended before this instant.
     let now = clock.now().max(floor.0);
     let is_behind = |rank: &usize| ends[*rank] > positions[*rank];
@@ -122,9 +122,6 @@ pub(crate) fn read(
     let mut behind = [Behind::Nothing; Topic::INPUTS.len()];
     for (rank, topic) in Topic::INPUTS.into_iter().enumerate() {
         if ends[rank] <= positions[rank] {
-            // Or nobody would tell that more has come: another reader may have taken its place.
-            log.follow(topic, partition, positions[rank])
-                .map_err(failed)?;
             continue;
         }
         // Each topic is sure of its share: what is folded of it is up to the order. Once the time
@@ -166,11 +163,16 @@ pub(crate) fn read(
 }
 
 /// Where the inputs end. Statuses come last: what is said of a client elsewhere is then behind
-/// them.
-fn ends(log: &dyn Log, partition: u32) -> Result<Positions, LogError> {
+/// them. Those that have been read up to there are followed, or nothing would tell that more has
+/// come: another reader may have taken this one's place.
+fn ends(log: &dyn Log, partition: u32, positions: &Positions) -> Result<Positions, LogError> {
     let mut ends = [0; Topic::INPUTS.len()];
-    for (end, topic) in ends.iter_mut().zip(Topic::INPUTS).rev() {
+    let inputs = ends.iter_mut().zip(Topic::INPUTS).zip(positions);
+    for ((end, topic), position) in inputs.rev() {
         *end = log.offsets(topic, partition)?.end;
+        if *end <= *position {
+            log.follow(topic, partition, *position)?;
+        }
     }
     Ok(ends)
 }
