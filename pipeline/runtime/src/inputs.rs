@@ -150,11 +150,8 @@ pub(crate) fn read(
         budget.spend(&records);
         inputs.records.push((topic, records));
     }
-    let read_to = inputs.next;
-    let is_missing = |topic: Topic, end: u64| {
-        let rank = rank(topic);
-        end > read_to[rank] && (end <= ends[rank] || is_written(log, topic, partition, end))
-    };
+    let mut known = Known::new(log, partition, inputs.next, ends);
+    let is_missing = |topic, end| known.is_missing(topic, end);
     let taken = order::cut(&inputs.records, behind, is_missing);
     inputs.keep(&taken, positions, ahead);
     inputs.lag = Lag::of(&inputs, &ends);
@@ -177,11 +174,38 @@ fn ends(log: &dyn Log, partition: u32, positions: &Positions) -> Result<Position
     Ok(ends)
 }
 
-/// Whether an input goes as far as `end`, though nothing is known here of its last records. An end
-/// that was never written is some producer's fault, and holds nothing up.
-fn is_written(log: &dyn Log, topic: Topic, partition: u32, end: u64) -> bool {
-    let written = log.settled_end(topic, partition);
-    written.is_ok_and(|written| end <= written)
+/// What is known of where the inputs end.
+struct Known<'a> {
+    log: &'a dyn Log,
+    partition: u32,
+    read_to: Positions,
+    ends: Positions,
+    /// Of which inputs the log was asked where they really end.
+    is_settled: [bool; Topic::INPUTS.len()],
+}
+
+impl<'a> Known<'a> {
+    fn new(log: &'a dyn Log, partition: u32, read_to: Positions, ends: Positions) -> Self {
+        Self {
+            log,
+            partition,
+            read_to,
+            ends,
+            is_settled: [false; Topic::INPUTS.len()],
+        }
+    }
+
+    /// Whether an input has records before `end` that were not read. An end that was never written
+    /// is some producer's fault, and holds nothing up; nor does a log that does not answer.
+    fn is_missing(&mut self, topic: Topic, end: u64) -> bool {
+        let rank = rank(topic);
+        if end > self.ends[rank] && !self.is_settled[rank] {
+            self.is_settled[rank] = true;
+            let settled = self.log.settled_end(topic, self.partition);
+            self.ends[rank] = self.ends[rank].max(settled.unwrap_or_default());
+        }
+        end > self.read_to[rank] && end <= self.ends[rank]
+    }
 }
 
 /// Where an input is read on.

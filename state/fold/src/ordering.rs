@@ -229,8 +229,9 @@ fn believed(sent: Option<Millis>, received: Millis, policy: &Policy) -> Millis {
 }
 
 /// Whether a retained online only says again what the row says. To an offline row it must also be
-/// of the session that has ended: by its epoch, then whatever it says; without epochs by the same
-/// id and `sent`, for another one is a session that nobody saw begin.
+/// of a session that has ended: by its epoch, then whatever it says; without epochs by the same id
+/// and `sent`, or because the device dates it before the offline. Another one is a session that
+/// nobody saw begin.
 fn repeats(row: &ConnectionRow, online: &Online) -> bool {
     let session = &row.session;
     let is_same_content = session.epoch == online.epoch && !content_differs(row, online);
@@ -239,7 +240,9 @@ fn repeats(row: &ConnectionRow, online: &Online) -> bool {
         (Presence::Offline, None) => {
             let is_same_online = session.online_message_id == online.message_id
                 && session.online_sent == online.sent;
-            is_same_content && is_same_online
+            let ended_at = row.offline.and_then(|offline| offline.sent);
+            let is_before = online.sent.is_some() && online.sent <= ended_at;
+            (is_same_content && is_same_online) || is_before
         }
         (Presence::Online | Presence::Inactive | Presence::Unverified, _) => is_same_content,
     }

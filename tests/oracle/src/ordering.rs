@@ -161,7 +161,11 @@ fn is_known(row: &ConnectionRow, online: &Online) -> bool {
     }
     let is_same_id = row.session.online_message_id == online.message_id;
     let is_same_sent = row.session.online_sent == online.sent;
-    is_same_epoch && is_same_id && is_same_sent && is_equal(row, online)
+    let was_over = match (online.sent, row.offline.and_then(|offline| offline.sent)) {
+        (Some(begun), Some(ended)) => begun <= ended,
+        _ => false,
+    };
+    was_over || (is_same_epoch && is_same_id && is_same_sent && is_equal(row, online))
 }
 
 /// Whether an online says of the client what the row says.
