@@ -162,7 +162,8 @@ pub(crate) fn read(
     Ok(inputs)
 }
 
-/// Where the inputs end. Statuses come last: what is said of a client elsewhere is then behind them.
+/// Where the inputs end. Statuses come last: what is said of a client elsewhere is then behind
+/// them.
 fn ends(log: &dyn Log, partition: u32) -> Result<Positions, LogError> {
     let mut ends = [0; Topic::INPUTS.len()];
     for (end, topic) in ends.iter_mut().zip(Topic::INPUTS).rev() {

@@ -1,9 +1,9 @@
 //! Which onlines and offlines count (DESIGN.md section 4, "Ordering"). Decides, changes nothing.
 //!
 //! Order is arrival in the log, fenced by epoch and by receipt: what was received before counts as
-//! before, however late it stands in the log. A device's clock only breaks ties between onlines that
-//! arrive close together, because a will carries an old, fixed `sent`, and clocks get set; and it
-//! tells what a broker sends once more, or remembers, from what is new.
+//! before, however late it stands in the log. A device's clock only breaks ties between onlines
+//! that arrive close together, because a will carries an old, fixed `sent`, and clocks get set; and
+//! it tells what a broker sends once more, or remembers, from what is new.
 
 use rollcall_model::event::{Offline, Online};
 use rollcall_model::row::{GUARD_IDS_MAX, Presence, Session};
@@ -55,8 +55,8 @@ pub(crate) fn online(
     Admission::Accept
 }
 
-/// Judges an offline. A will repeats an old id and an old `sent`, so neither is looked at, but where
-/// the broker's memory speaks: it never ends a session that is newer than what it remembers.
+/// Judges an offline. A will repeats an old id and an old `sent`, so neither is looked at, but
+/// where the broker's memory speaks: it never ends a session that is newer than what it remembers.
 pub(crate) fn offline(
     row: Option<&ConnectionRow>,
     offline: &Offline,

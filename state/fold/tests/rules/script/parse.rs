@@ -133,17 +133,7 @@ pub(crate) fn record(
     };
     let event = match *verb {
         "online" => Event::Online(Box::new(online(names, &mut words)?)),
-        "offline" => Event::Offline(Offline {
-            dialect: Dialect::Draft,
-            message_id: words.text("id"),
-            sent: words.time("sent")?,
-            epoch: words.number("epoch")?,
-            reason: if words.flag("cleared") {
-                OfflineReason::Cleared
-            } else {
-                OfflineReason::Message
-            },
-        }),
+        "offline" => Event::Offline(offline(&mut words)?),
         "message" => Event::Message(Message {
             dialect: Dialect::Draft,
             message_id: words.text("id"),
@@ -250,6 +240,20 @@ pub(crate) fn set_policy(policy: &mut Policy, settings: &str) -> Result<(), Stri
         }
     }
     Ok(())
+}
+
+fn offline(words: &mut Words<'_>) -> Result<Offline, String> {
+    Ok(Offline {
+        dialect: Dialect::Draft,
+        message_id: words.text("id"),
+        sent: words.time("sent")?,
+        epoch: words.number("epoch")?,
+        reason: if words.flag("cleared") {
+            OfflineReason::Cleared
+        } else {
+            OfflineReason::Message
+        },
+    })
 }
 
 fn online(names: &mut Names, words: &mut Words<'_>) -> Result<Online, String> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use rollcall_fold::{delivery_due, due};
-use rollcall_model::row::Kind;
+use rollcall_model::row::{Kind, OfflineFact};
 use rollcall_model::{
     Cause, ConnectionRow, Coordinates, Delivery, Derived, Json, Millis, Policy, Received,
     TimerKind, Topic,
@@ -93,22 +93,7 @@ pub(crate) fn fields(row: &ConnectionRow, names: &Names) -> Fields {
         let (why, attempt) = (lookup.why.as_str(), lookup.attempt);
         format!("{why}#{attempt}@{}", show_at(lookup.due_at))
     });
-    let offline = row.offline.map(|offline| {
-        let dup = if offline.is_by_redelivery {
-            "(dup)"
-        } else {
-            ""
-        };
-        let received = if offline.received == Received::at(offline.at) {
-            String::new()
-        } else {
-            format!(",received:{}", show_received(offline.received))
-        };
-        let sent = offline.sent.map(|sent| format!(",sent:{}", show_at(sent)));
-        let sent = sent.unwrap_or_default();
-        let (reason, at) = (offline.reason.as_str(), show_at(offline.at));
-        format!("{reason}@{at}{dup}{received}{sent}")
-    });
+    let offline = row.offline.map(show_offline);
     // Shown where it says more than the activity does.
     let heard = (row.heard).filter(|heard| *heard != Received::at(row.last_activity_at));
     let guard: Vec<&str> = row
@@ -246,6 +231,23 @@ fn show_cause(cause: Cause) -> String {
         Cause::Record(at) => show_coordinates(at),
         Cause::Timer { kind, due_at } => format!("{}@{}", kind.as_str(), show_at(due_at)),
     }
+}
+
+fn show_offline(offline: OfflineFact) -> String {
+    let dup = if offline.is_by_redelivery {
+        "(dup)"
+    } else {
+        ""
+    };
+    let received = if offline.received == Received::at(offline.at) {
+        String::new()
+    } else {
+        format!(",received:{}", show_received(offline.received))
+    };
+    let sent = offline.sent.map(|sent| format!(",sent:{}", show_at(sent)));
+    let sent = sent.unwrap_or_default();
+    let (reason, at) = (offline.reason.as_str(), show_at(offline.at));
+    format!("{reason}@{at}{dup}{received}{sent}")
 }
 
 /// A receipt; with its number when a bridge counted it. Which bridge, the input says.
