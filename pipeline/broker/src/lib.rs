@@ -6,9 +6,9 @@
 //! (in rollcall: the bridge).
 //!
 //! Reading order: `config` and `publish` (the words), `gate` (where rmqtt asks and the hook
-//! answers), `sessions` (order between a will and the client's next connection), `wills` (those that
-//! a DISCONNECT leaves), `retained` (what survives kill -9), `shared` (shared subscriptions), `send`
-//! (the way to the devices), `run` (start and shutdown).
+//! answers), `sessions` (order between a will and the client's next connection), `wills` (those
+//! that a DISCONNECT leaves), `retained` (what survives kill -9), `shared` (shared subscriptions),
+//! `send` (the way to the devices), `run` (start and shutdown).
 //!
 //! Known limits, all rmqtt's: sessions and their queues live in memory and end with the process; a
 //! publish without matching subscribers is acknowledged like any other (no MQTT 5 reason 16); a
