@@ -6,8 +6,8 @@
 //! registry; `jvm`, `gate`, `ports` and `certificates` are what they stand on), `kafka_node` (nodes
 //! that share a system on Kafka), `load` (many publishers, who know what was acknowledged),
 //! `session` and `takeover` (devices that come back behind their own will), `http`, `postgres` (the
-//! deployed database), `records` (what the ops port and the API say), `wait` (the condition decides,
-//! never the time).
+//! deployed database), `records` (what the ops port and the API say), `wait` (the condition
+//! decides, never the time).
 
 pub mod certificates;
 pub mod gate;
