@@ -29,14 +29,26 @@ fn coordinates(offset: u64) -> Coordinates {
     }
 }
 
+/// A look-up that waits for its answer.
+fn lookup(client_id: &ClientId) -> Lookup {
+    let cause = Cause::Timer {
+        kind: TimerKind::TenantRetry,
+        due_at: NOW,
+    };
+    Lookup {
+        id: LookupId::derive(client_id, &cause),
+        asked_at: NOW,
+        due_at: NOW + 60_000,
+        why: LookupWhy::Retry,
+        attempt: 1,
+        cause,
+    }
+}
+
 /// A row with every field set, sized like a real host's.
 fn row() -> ConnectionRow {
     let client_id = ClientId::new("0d2c6b0a-53f4-5f0f-9a6e-1b5c8f2e7d41").unwrap();
     let json = |text: &str| Some(Json::new(text).unwrap());
-    let timer = Cause::Timer {
-        kind: TimerKind::TenantRetry,
-        due_at: NOW,
-    };
     ConnectionRow {
         due_at: Some(NOW + 60_000),
         org_id: "10000".to_owned(),
@@ -75,14 +87,7 @@ fn row() -> ConnectionRow {
         tenant_confirmed_at: Some(NOW),
         tenant_lookup_timestamp: Some(NOW),
         tenant_lookup_failure_count: 2,
-        lookup: Some(Lookup {
-            id: LookupId::derive(&client_id, &timer),
-            asked_at: NOW,
-            due_at: NOW + 60_000,
-            why: LookupWhy::Retry,
-            attempt: 1,
-            cause: timer,
-        }),
+        lookup: Some(lookup(&client_id)),
         inventory_owed: Some(coordinates(43)),
         canonical_facts: json(FACTS),
         dispatchers: json("{}"),

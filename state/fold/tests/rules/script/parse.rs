@@ -154,17 +154,7 @@ pub(crate) fn record(
         }
         "request" => Event::Request(Box::new(OutboundRequest {
             id: names.delivery(words.take("as").ok_or("as which delivery")?),
-            body: match words.take("command") {
-                Some(command) => RequestBody::Command {
-                    command: command.to_owned(),
-                    arguments: Json::empty_object(),
-                },
-                None => RequestBody::Data {
-                    directive: "play".to_owned(),
-                    payload: Json::empty_object(),
-                    metadata: Vec::new(),
-                },
-            },
+            body: body(words.take("command")),
             deadline: words.time("deadline")?,
             idempotency_key: String::new(),
             requester: "script".to_owned(),
@@ -173,6 +163,21 @@ pub(crate) fn record(
     };
     words.done()?;
     Ok((event, arrival))
+}
+
+/// What a request asks to be sent: a command, or some message.
+fn body(command: Option<&str>) -> RequestBody {
+    match command {
+        Some(command) => RequestBody::Command {
+            command: command.to_owned(),
+            arguments: Json::empty_object(),
+        },
+        None => RequestBody::Data {
+            directive: "play".to_owned(),
+            payload: Json::empty_object(),
+            metadata: Vec::new(),
+        },
+    }
 }
 
 /// The delivery of that name; `probe` is the row's last one.
