@@ -16,7 +16,7 @@ const SEEDS: u64 = 1_000;
 const TIMES_MIN: u32 = 5;
 
 /// Events with their reason, as the golden scripts show them.
-const EVENTS: [&str; 53] = [
+const EVENTS: [&str; 55] = [
     "connected",
     "connected (redelivery)",
     "updated",
