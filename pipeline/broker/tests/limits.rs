@@ -1,5 +1,10 @@
 //! What the broker does not offer or cannot hold: it says so, and the hook misses nothing.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of it is a test; clippy knows `#[test]` functions only"
+)]
+
 mod common;
 
 use std::sync::Arc;
