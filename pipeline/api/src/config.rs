@@ -26,7 +26,7 @@ pub struct Config {
     pub connections_max: NonZeroUsize,
     /// The keys of services that call without an identity: a JSON object `{client: key}`, read
     /// again when it changes. No service has a key when not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "unless_empty")]
     pub psk_file: Option<PathBuf>,
     /// Listen on an address that is not loopback although nobody checks who the caller is.
     pub allow_remote: bool,
@@ -167,13 +167,13 @@ fn loopback(port: u16) -> SocketAddr {
 
 /// What is not given is the empty text, so that a printed section names every key.
 mod unless_empty {
-    use std::net::SocketAddr;
+    use std::str::FromStr;
 
     use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+    use serde::{Deserialize as _, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(
-        value: &Option<SocketAddr>,
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &Option<T>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         match value {
@@ -182,13 +182,14 @@ mod unless_empty {
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(super) fn deserialize<'de, T: FromStr, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Option<SocketAddr>, D::Error> {
+    ) -> Result<Option<T>, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.is_empty() {
             return Ok(None);
         }
+        // A path is never refused.
         let read = text.parse().map(Some);
         read.map_err(|_| D::Error::custom("give ADDRESS:PORT, such as \"0.0.0.0:8090\", or \"\""))
     }
