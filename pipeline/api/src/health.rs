@@ -30,11 +30,25 @@ pub enum Condition {
     },
     /// Working.
     Ready,
+    /// Ready to work in the place of another process, which does.
+    Standby,
+    /// It stands still, and may go on by itself.
+    Stalled {
+        /// What does, and since when.
+        reason: String,
+    },
     /// Stopped for good: only a restart or a person helps.
     Failed {
         /// Why, for an operator.
         reason: String,
     },
+}
+
+impl Condition {
+    /// Whether nothing is amiss.
+    fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready | Self::Standby)
+    }
 }
 
 struct Entry {
@@ -74,7 +88,7 @@ impl Health {
 
     fn set(&self, name: &str, condition: Condition) {
         if let Some(entry) = self.0.lock().get_mut(name) {
-            entry.has_started |= condition == Condition::Ready;
+            entry.has_started |= condition.is_ready();
             entry.condition = condition;
         }
     }
@@ -91,10 +105,7 @@ impl Health {
     /// Whether every check is ready; false without any, because nothing has been wired yet.
     pub fn is_ready(&self) -> bool {
         let entries = self.0.lock();
-        !entries.is_empty()
-            && entries
-                .values()
-                .all(|entry| entry.condition == Condition::Ready)
+        !entries.is_empty() && entries.values().all(|entry| entry.condition.is_ready())
     }
 
     /// Whether no check has failed.
@@ -114,6 +125,17 @@ impl Check {
     /// It works.
     pub fn ready(&self) {
         self.set(Condition::Ready);
+    }
+
+    /// It waits in case another process fails.
+    pub fn standby(&self) {
+        self.set(Condition::Standby);
+    }
+
+    /// It stands still.
+    pub fn stalled(&self, reason: impl Into<String>) {
+        let reason = reason.into();
+        self.set(Condition::Stalled { reason });
     }
 
     /// It does not work yet, or for the moment.

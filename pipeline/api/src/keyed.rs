@@ -1,7 +1,7 @@
 //! Requests with an idempotency key: the same body under it is the same request, another body is
 //! refused (IETF draft `idempotency-key-header`, section 2.7).
 //!
-//! The delivery's id says both: a UUID of version 8 whose first ten bytes come of organisation,
+//! The delivery's id says both: a UUID of version 8 whose first ten bytes come of requester,
 //! client and key, and whose last six come of the body. So whoever sees a delivery's row in the
 //! outbox knows which key it has and whether a body is the same, after a restart and in another
 //! process too, for as long as the row is there (`[policy] answer_window` after its end). Between
@@ -25,10 +25,10 @@ const REMEMBERED_MAX: usize = 4096;
 /// What an id says of its key: the same for every body.
 pub(crate) type KeyPart = [u8; KEY_BYTES];
 
-/// The id of a request of an organisation for a client under `key`: another organisation's key must
-/// not hide it.
-pub(crate) fn id(org_id: &str, client: &str, key: &str, body: &[u8]) -> DeliveryId {
-    let name = format!("{org_id}|{client}|{key}");
+/// The id of a request of `requester` for a client under `key`: another requester's key must not
+/// hide it. None of them holds a control character.
+pub(crate) fn id(requester: &str, client: &str, key: &str, body: &[u8]) -> DeliveryId {
+    let name = format!("{requester}\0{client}\0{key}");
     let mut bytes = Uuid::new_v5(&NAMESPACE, name.as_bytes()).into_bytes();
     let body = Uuid::new_v5(&NAMESPACE, body).into_bytes();
     bytes[KEY_BYTES..].copy_from_slice(&body[KEY_BYTES..]);

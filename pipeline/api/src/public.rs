@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use axum::Router;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
 use rollcall_model::ConnectionRow;
 use rollcall_schemas::Record;
@@ -17,8 +17,9 @@ use serde::Serialize;
 use crate::config::Lookup;
 use crate::guard::{REQUEST_TIMEOUT, guard};
 use crate::identity::Caller;
+use crate::keys::Keys;
 use crate::listing::{PIECE_BYTES, Pieces, listed};
-use crate::page::{Paged, Window};
+use crate::page::{Links, Paged, Window};
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::replica::{Part, Replica};
@@ -44,25 +45,37 @@ const LIST_END: &[u8] = b"]}";
 const CAUSE_HEADER: HeaderName = HeaderName::from_static("rollcall-cause");
 
 /// The API over `replica`; what is to be sent goes to `requests`. Knows connected rows with a
-/// tenant, never others.
-pub fn public(replica: Replica, requests: Requests, lookup: Lookup) -> Router {
-    let router = Router::new()
-        .route(CONNECTIONS, get(list))
-        .route(CONNECTION_STATUS, get(status))
-        .route(CONNECTION_MESSAGE, post(message))
-        .with_state(Public {
-            replica,
-            requests,
-            lookup,
-        });
+/// tenant, never others. Callers name themselves by an identity, or by one of `keys`.
+pub fn public(replica: Replica, requests: Requests, lookup: Lookup, keys: Keys) -> Router {
+    let add = |router: Router<Public>, (_, path, answer): Route| router.route(path, answer);
+    let router = routes().into_iter().fold(Router::new(), add);
+    let router = router.with_state(Public {
+        replica,
+        requests,
+        lookup,
+        keys,
+    });
     guard(router, REQUEST_TIMEOUT)
 }
 
+/// A method, a path, and who answers.
+type Route = (Method, &'static str, MethodRouter<Public>);
+
+/// All that is served. A test asks each of them as a stranger.
+pub(crate) fn routes() -> [Route; 3] {
+    [
+        (Method::GET, CONNECTIONS, get(list)),
+        (Method::GET, CONNECTION_STATUS, get(status)),
+        (Method::POST, CONNECTION_MESSAGE, post(message)),
+    ]
+}
+
 #[derive(Clone)]
-struct Public {
+pub(crate) struct Public {
     replica: Replica,
     requests: Requests,
     lookup: Lookup,
+    keys: Keys,
 }
 
 impl Public {
@@ -73,20 +86,21 @@ impl Public {
     }
 }
 
-/// `GET /v2/connections?offset&limit`, by client id (deployed: in no order).
+/// `GET /v2/connections?offset&limit`, by client id (deployed: in no order). Only the caller's own
+/// connections, also where look-ups by id are relaxed (deployed).
 async fn list(
     State(public): State<Public>,
     room: Room,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let caller = Caller::of(&headers)?;
-    let window = Window::of(&Params::of(&uri)?)?;
+    let org_id = Caller::of(&headers, &public.keys)?.org_id;
+    let params = Params::of(&uri)?;
+    let window = Window::of(&params)?;
     let Window { offset, limit } = window;
-    let (lookup, org_id) = (public.lookup, caller.org_id);
     let rows = Rows {
         org_id,
-        lookup,
+        params,
         window,
         left: limit,
         after: None,
@@ -98,7 +112,7 @@ async fn list(
 /// A page of the list, and how far it is.
 struct Rows {
     org_id: String,
-    lookup: Lookup,
+    params: Params,
     window: Window,
     /// Rows still wanted.
     left: usize,
@@ -134,14 +148,14 @@ impl Pieces for Rows {
                 false => ControlFlow::Continue(()),
             }
         };
-        let (org_id, lookup) = (&self.org_id, self.lookup);
-        let total =
-            replica.ask(|replica| replica.each_visible(org_id, lookup, part, &mut visit))?;
+        let org_id = &self.org_id;
+        let total = replica.ask(|replica| replica.each_owned(org_id, part, &mut visit))?;
         if let Some(failed) = failed {
             return Err(failed);
         }
         if is_first {
-            let head = Paged::<Connection>::new(CONNECTIONS, self.window, total, Vec::new());
+            let links = Links::new(CONNECTIONS, &self.params, self.window, total);
+            let head = Paged::<Connection>::new(links, total, Vec::new());
             serde_json::to_writer(&mut *into, &head).map_err(|error| Problem::internal(&error))?;
             into.truncate(into.len() - LIST_END.len());
         }
@@ -160,7 +174,7 @@ async fn status(
     headers: HeaderMap,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let caller = Caller::of(&headers)?;
+    let caller = Caller::of(&headers, &public.keys)?;
     let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
     let value = public.visible(&caller.org_id, &id)?;
     let Some(value) = value else {
@@ -185,7 +199,7 @@ async fn message(
     path: Result<Path<String>, PathRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let caller = Caller::of(&headers)?;
+    let caller = Caller::of(&headers, &public.keys)?;
     let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
     let body = body.map_err(|error| Problem::body(&error))?;
     let value = public.visible(&caller.org_id, &id)?;
@@ -193,10 +207,9 @@ async fn message(
         let detail = format!("there is no connection of client `{id}`");
         return Err(Problem::not_found(detail));
     };
-    let requester = format!("org {}", caller.org_id);
     let (requests, row) = (&public.requests, row(&value)?);
     requests
-        .send(&public.replica, &row, requester, &headers, &body)
+        .send(&public.replica, &row, caller.name(), &headers, &body)
         .await
 }
 

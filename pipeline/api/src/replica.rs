@@ -77,7 +77,7 @@ pub struct Replica {
     shared: Arc<Shared>,
 }
 
-/// A part of the rows that an organisation may see.
+/// A part of an organisation's rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// How many there are in all.
@@ -268,31 +268,24 @@ impl Replica {
         Ok(found)
     }
 
-    /// What callers of `org_id` may see: connected rows with a tenant, by client id.
+    /// What callers of `org_id` see of their own: connected rows, by client id.
     ///
     /// Takes time in proportion to `offset + limit`, and holds up nobody.
-    pub fn page(
-        &self,
-        org_id: &str,
-        lookup: Lookup,
-        offset: usize,
-        limit: usize,
-    ) -> Result<Page, Error> {
+    pub fn page(&self, org_id: &str, offset: usize, limit: usize) -> Result<Page, Error> {
         let view = self.shared.pairs.view();
-        read::page(view.as_ref(), org_id, lookup, offset, limit)
+        read::page(view.as_ref(), org_id, offset, limit)
     }
 
     /// As [`Replica::page`], row by row from the first after `after`, until `visit` says enough.
     /// Gives how many there are in all; `offset` counts from the beginning.
-    pub(crate) fn each_visible(
+    pub(crate) fn each_owned(
         &self,
         org_id: &str,
-        lookup: Lookup,
         part: Part<'_>,
         visit: &mut dyn FnMut(Bytes, Bytes) -> ControlFlow<()>,
     ) -> Result<usize, Error> {
         let view = self.shared.pairs.view();
-        read::each_visible(view.as_ref(), org_id, lookup, part, visit)
+        read::each_owned(view.as_ref(), org_id, part, visit)
     }
 
     /// The row of `client` if callers of `org_id` may see it.

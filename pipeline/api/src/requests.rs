@@ -68,8 +68,10 @@ impl Requests {
         let message = Message::read(body)?;
         let key = idempotency_key(headers)?;
         let id = match &key {
+            // Of one requester: another's key must not hide this request, and a Satellite has
+            // requesters of many organisations.
             Some(key) => {
-                let id = keyed::id(&row.org_id, row.client_id.as_str(), key, body);
+                let id = keyed::id(&requester, row.client_id.as_str(), key, body);
                 self.is_first(replica, row, id)?;
                 id
             }
@@ -141,9 +143,14 @@ impl Requests {
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        let detail = format!("the request has more than one {IDEMPOTENCY_KEY} header");
+        return Err(Problem::invalid(detail));
+    }
     match value.to_str() {
         Ok(key) if !key.is_empty() && key.len() <= KEY_BYTES_MAX => Ok(Some(key.to_owned())),
         _ => Err(Problem::invalid(format!(

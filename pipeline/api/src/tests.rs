@@ -2,11 +2,13 @@
 //! routers.
 
 mod any_head;
+mod browsers;
 mod dead_letters;
 mod digests;
 mod faulty;
 mod identity;
 mod kept;
+mod keys;
 mod lag;
 mod message;
 mod model;
@@ -19,6 +21,7 @@ mod records;
 mod replica;
 mod serve;
 mod small;
+mod strangers;
 mod support;
 mod tail;
 mod tenants;

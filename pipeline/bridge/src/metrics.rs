@@ -1,6 +1,6 @@
 //! Names of the bridge's metrics, and the one place where each event is logged and counted.
 
-use ::metrics::{counter, describe_counter, describe_histogram, histogram};
+use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use rollcall_model::{DeadLetter, Topic};
 use tracing::{debug, error, trace};
 
@@ -9,6 +9,7 @@ use crate::facts::Outcome;
 const PUBLISHES: &str = "rollcall_bridge_publishes_total";
 const STORED: &str = "rollcall_bridge_records_total";
 const DEAD_LETTERS: &str = "rollcall_bridge_dead_letters_total";
+const LEADER: &str = "rollcall_bridge_is_leader";
 const APPEND: &str = "rollcall_bridge_append_duration_seconds";
 
 /// Describes the metrics of this crate to the installed recorder.
@@ -19,7 +20,16 @@ pub fn describe() {
     );
     describe_counter!(STORED, "Publishes stored, by topic of the log");
     describe_counter!(DEAD_LETTERS, "Publishes refused, by reason");
+    describe_gauge!(
+        LEADER,
+        "1 while this bridge takes publishes, 0 while it stands by"
+    );
     describe_histogram!(APPEND, "Time from a publish to its record being durable");
+}
+
+/// Whether this bridge takes publishes, of several that could.
+pub fn leads(is_leader: bool) {
+    gauge!(LEADER).set(f64::from(u8::from(is_leader)));
 }
 
 /// A publish is in the log.

@@ -18,6 +18,7 @@ use crate::held::Held;
 use crate::metrics;
 use crate::publish::{Publish, PublishHook, Verdict};
 use crate::sessions::Sessions;
+use crate::wills::{Delayed, Will};
 
 /// First pause before a refused will is handed over again; doubles up to [`WILL_PAUSE_MAX`].
 const WILL_PAUSE: Duration = Duration::from_millis(20);
@@ -47,6 +48,8 @@ pub(crate) struct Gate {
     is_closed: watch::Sender<bool>,
     /// Messages dropped so far.
     dropped: AtomicU64,
+    /// Wills behind a DISCONNECT that wait for their delay.
+    delayed_wills: Delayed,
     /// What the queues hold.
     held: Held,
 }
@@ -68,6 +71,7 @@ impl Gate {
             inside: watch::Sender::new(0),
             is_closed: watch::Sender::new(false),
             dropped: AtomicU64::new(0),
+            delayed_wills: Delayed::default(),
         }
     }
 
@@ -90,6 +94,23 @@ impl Gate {
             return Verdict::Refused;
         }
         self.hook.publish(publish).await
+    }
+
+    /// Publishes the will of a client that left with a DISCONNECT, now or after its delay.
+    async fn publish_will(self: Arc<Self>, will: Will) {
+        let (client, delay) = (will.id.client_id.to_string(), will.delay);
+        let gate = self.clone();
+        let publish = async move {
+            let facts = publish_of(&will.id, &will.publish);
+            if gate.hand_over_will(&will.id, facts).await {
+                will.forward().await;
+            }
+        };
+        if delay.is_zero() {
+            publish.await;
+        } else {
+            self.delayed_wills.add(&client, delay, publish);
+        }
     }
 
     /// `publish` as its subscribers get it: counted. When too much is held already it goes to none
@@ -171,11 +192,18 @@ impl Handler for GateHandler {
         match parameter {
             Parameter::ClientConnack(connect, _) => {
                 let id = connect.id();
+                let ends_session = connect.clean_start();
+                gate.delayed_wills
+                    .client_connects(&id.client_id, ends_session)
+                    .await;
                 gate.sessions
                     .connect(&id.client_id, id.clone(), gate.takeover_wait)
                     .await;
             }
             Parameter::ClientDisconnected(session, _) => {
+                if let Some(will) = Will::of(session).await {
+                    gate.clone().publish_will(will).await;
+                }
                 gate.sessions
                     .disconnected(&session.id.client_id, &session.id);
             }

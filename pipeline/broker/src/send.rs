@@ -2,8 +2,11 @@
 //!
 //! It does not pass the hook, so what is sent to a device never comes back as a device's message.
 
+use std::num::NonZeroU32;
+
 use bytes::Bytes;
 use rmqtt::codec::types::{Publish, QoS};
+use rmqtt::codec::v5::PublishProperties;
 use rmqtt::context::ServerContext;
 use rmqtt::types::{ClientId, From, Id};
 
@@ -46,12 +49,20 @@ impl Sender {
         }
     }
 
-    /// Hands a message (QoS 1, not retained) to every session that is subscribed to `topic`.
-    pub async fn publish(&self, topic: &str, payload: Bytes) -> Sent {
+    /// Hands a message (QoS 1, not retained) to every session that is subscribed to `topic`; one
+    /// that is away for longer than `expires_after_s` does not get it.
+    pub async fn publish(&self, topic: &str, payload: Bytes, expires_after_s: Option<u32>) -> Sent {
         let Some(payload) = self.held.count(&payload) else {
             metrics::full(topic);
             return Sent::Failed;
         };
+        let properties =
+            expires_after_s
+                .and_then(NonZeroU32::new)
+                .map(|seconds| PublishProperties {
+                    message_expiry_interval: Some(seconds),
+                    ..PublishProperties::default()
+                });
         let publish = Publish {
             dup: false,
             retain: false,
@@ -59,7 +70,7 @@ impl Sender {
             topic: topic.to_owned().into(),
             packet_id: None,
             payload,
-            properties: None,
+            properties,
         };
         let shared = self.context.extends.shared().await;
         let forwarded = shared.forwards(None, self.from.clone(), publish.into());

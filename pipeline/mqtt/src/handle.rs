@@ -12,7 +12,8 @@ pub struct Delivery {
     /// What was published.
     pub publish: Publish,
     /// Counts the sessions at the broker that this process has seen begin, from 0 on: it rises when
-    /// the broker has lost the session, and messages may be missing.
+    /// the broker has lost the session, and messages may be missing; and when another process may
+    /// have had it meanwhile ([`crate::Options::may_connect`]).
     pub session: u64,
     /// Taken when it is answered.
     ticket: Option<Ticket>,

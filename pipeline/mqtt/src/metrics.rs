@@ -60,6 +60,12 @@ pub(crate) fn ended(client: &'static str) {
     gauge!(CONNECTED, "client" => client).set(0.0);
 }
 
+/// A connection ended whose turn was over: another process has the session.
+pub(crate) fn given_away(client: &'static str, why: &str) {
+    gauge!(CONNECTED, "client" => client).set(0.0);
+    info!(client, why, "MQTT session left to another process.");
+}
+
 /// The broker has forgotten a session that it had: what came meanwhile may be missing.
 pub(crate) fn session_lost(client: &'static str, url: &str) {
     counter!(SESSIONS_LOST, "client" => client).increment(1);

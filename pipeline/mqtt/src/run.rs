@@ -17,6 +17,7 @@ use crate::packet::{ConnAck, Incoming, Outgoing, Publish};
 use crate::reason::{self, Verdict};
 use crate::session::{Ack, Fate, Limits, Session, Ticket};
 use crate::tls;
+use crate::turn::Turn;
 
 /// Messages that may wait for the driver.
 const REQUESTS_MAX: usize = 256;
@@ -36,6 +37,8 @@ const PUBLISH_OVERHEAD_BYTES: usize = 128;
 /// Whether the broker is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
+    /// It is another process's turn with the client id: see [`Options::may_connect`].
+    Waiting,
     /// Not, or not yet.
     Connecting,
     /// It is, and has granted every filter.
@@ -46,6 +49,7 @@ pub enum Status {
 pub struct Driver {
     options: Options,
     url: String,
+    turn: Turn,
     session: Session,
     outbox: Outbox<tokio::sync::oneshot::Sender<Result<Published, PublishError>>>,
     backoff: Backoff,
@@ -78,6 +82,7 @@ pub fn client(options: Options) -> (Driver, Inbound, Publisher) {
     };
     let driver = Driver {
         url: options.endpoint.to_string(),
+        turn: Turn::new(options.may_connect.clone()),
         options,
         session: Session::new(limits),
         outbox: Outbox::default(),
@@ -111,7 +116,7 @@ impl Driver {
         loop {
             let opened = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
-                opened = self.open() => opened,
+                opened = self.open_in_turn() => opened,
             };
             let ended = match opened {
                 Ok(connection) => self.converse(connection, &mut stop).await,
@@ -119,13 +124,22 @@ impl Driver {
             };
             self.status.send_replace(Status::Connecting);
             let why = match ended {
-                Ok(()) => break,
+                Ok(()) if *stop.borrow() || stop.has_changed().is_err() => break,
+                // Its turn is over.
+                Ok(()) => {
+                    metrics::ended(self.options.name);
+                    continue;
+                }
                 Err(Broken::Fatal(error)) if !self.has_worked || error.is_taken_over() => {
                     metrics::ended(self.options.name);
                     return Err(error);
                 }
                 Err(broken) => self.lost(broken),
             };
+            if !self.turn.is_ours() {
+                metrics::given_away(self.options.name, &why);
+                continue;
+            }
             let wait = self.backoff.failed(draw());
             metrics::lost(
                 self.options.name,
@@ -190,6 +204,18 @@ impl Driver {
         }
     }
 
+    /// As [`Driver::open`], once it is this process's turn with the client id.
+    async fn open_in_turn(&mut self) -> Result<Connection, Broken> {
+        self.turn.pause().await;
+        if !self.turn.is_ours() {
+            self.status.send_replace(Status::Waiting);
+            self.turn.wait().await;
+            self.backoff.reset();
+            self.status.send_replace(Status::Connecting);
+        }
+        self.open().await
+    }
+
     /// A connection with everything sent that comes first on it.
     async fn open(&mut self) -> Result<Connection, Broken> {
         let login = self.login().await?;
@@ -199,9 +225,12 @@ impl Driver {
         let is_new = !connack.session_present;
         let is_first = !std::mem::replace(&mut self.has_connected, true);
         metrics::connected(self.options.name, &self.url, connack.session_present);
+        let was_lost = self.turn.was_lost() && !is_first;
         if is_new && (!is_first || self.options.had_session) {
             self.sessions += 1;
             metrics::session_lost(self.options.name, &self.url);
+        } else if was_lost {
+            self.sessions += 1;
         }
         self.session.connected();
         self.outbox
@@ -302,8 +331,10 @@ impl Driver {
         let mut answers = Vec::with_capacity(ANSWERS_MAX);
         let mut is_open = true;
         let mut end: Option<Instant> = None;
+        let mut is_over = false;
         loop {
-            if end.is_none() {
+            let is_ours = self.turn.look();
+            if end.is_none() && is_ours {
                 self.take_packets(&mut connection)?;
             }
             self.fill(&mut connection);
@@ -313,11 +344,11 @@ impl Driver {
                 return Err(Broken::Retry("a publish could not be stored".to_owned()));
             }
             let is_settled = self.session.waiting() == 0;
-            if end.is_some_and(|end| is_settled || Instant::now() >= end) {
+            if is_over || end.is_some_and(|end| is_settled || Instant::now() >= end) {
                 connection.close().await;
                 return Ok(());
             }
-            let reads = self.session.has_room() && end.is_none();
+            let reads = self.session.has_room() && end.is_none() && is_ours;
             tokio::select! {
                 moved = connection.transfer(reads) => moved?,
                 _ = self.answers.recv_many(&mut answers, ANSWERS_MAX) => {
@@ -334,6 +365,7 @@ impl Driver {
                 _ = stop.wait_for(|stop| *stop), if end.is_none() => {
                     end = Some(Instant::now() + SETTLE_WITHIN);
                 }
+                now_over = self.turn.is_over(), if end.is_none() => is_over = now_over,
                 () = sleep_until(end.unwrap_or(began)), if end.is_some() => {}
             }
         }
@@ -462,7 +494,10 @@ impl Driver {
     }
 
     /// The broker said DISCONNECT.
-    fn dismissed(&self, code: u8) -> Broken {
+    fn dismissed(&mut self, code: u8) -> Broken {
+        if self.turn.is_taken_over(code) {
+            return Broken::Retry("another process has taken the session over".to_owned());
+        }
         match reason::disconnect(code) {
             Verdict::Retry(meaning) if reason::may_be_of_a_publish(code) => Broken::Closed {
                 why: format!("{meaning} (code {code:#04x})"),

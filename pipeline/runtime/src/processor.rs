@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rollcall_log::{Append, Clock, Log, Position};
+use rollcall_log::{Append, Clock, Log, Lookout, Position};
 use rollcall_model::batch::{Batch, InputRange};
 use rollcall_model::{Millis, Policy, Topic};
 use rollcall_schemas::Record;
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tracing::{debug, info};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::ahead::Ahead;
 use crate::batch::{Folded, count, fold};
 use crate::decode::Decoder;
 use crate::error::Error;
@@ -63,6 +64,7 @@ pub struct Processor<T> {
     policy_bytes: Vec<u8>,
     policy_hash: u64,
     progress: Progress,
+    ahead: Ahead,
 }
 
 impl<T: Tables> Processor<T> {
@@ -117,6 +119,7 @@ impl<T: Tables> Processor<T> {
                 policy_bytes,
                 policy_hash,
                 progress,
+                ahead: Ahead::default(),
             },
             restored,
         ))
@@ -137,18 +140,18 @@ impl<T: Tables> Processor<T> {
     /// Runs until `stop` turns true; a batch that has begun is finished first, and tables that
     /// hold changes back write them: then, and whenever nothing waits.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
-        let mut appended = self.setup.log.appended();
+        let mut lookout = Lookout::new(self.setup.log.as_ref(), GROUP, Some(self.setup.partition));
         while !*stop.borrow() {
-            appended.mark_unchanged();
-            let Turn::Idle { until } = self.turn().await? else {
-                continue;
-            };
+            lookout.mark();
+            let turn = self.turn().await?;
+            lookout.found(matches!(turn, Turn::Folded { records: 1.., .. }));
+            let Turn::Idle { until } = turn else { continue };
             // There is time for it, and whoever looks at the store finds what is.
             self.settle()?;
             let wait_ms = (until - self.setup.clock.now()).clamp(0, EMPTY_BATCH_AFTER_MS);
             let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or_default());
             tokio::select! {
-                changed = appended.changed() => if changed.is_err() { break },
+                is_open = lookout.wait() => if !is_open { break },
                 () = tokio::time::sleep(wait) => {}
                 changed = stop.changed() => if changed.is_err() { break },
             }
@@ -177,6 +180,7 @@ impl<T: Tables> Processor<T> {
             &self.setup.policy,
             &self.progress.inputs,
             (self.progress.now, self.progress.timers_at),
+            &mut self.ahead,
         )?;
         let limit = self.setup.policy.timers_per_batch_max as usize;
         let failed = |source| Error::Tables {

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use rollcall_model::row::Presence;
@@ -43,10 +43,8 @@ pub(super) async fn list(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let params = Params::of(&uri)?.only(&["presence", "org", "after", "limit"])?;
-    let limit = params
-        .number("limit")?
-        .unwrap_or(LIMIT_DEFAULT)
-        .clamp(1, LIMIT_MAX);
+    let limit = params.up_to("limit", LIMIT_MAX)?;
+    let limit = limit.unwrap_or(LIMIT_DEFAULT).max(1);
     let filter = Filter {
         presence: presence(&params)?,
         org_id: params.get("org").map(str::to_owned),
@@ -72,6 +70,21 @@ pub(super) async fn get(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
+    whole(&ops, &id)
+}
+
+/// `GET /ops/connection?id=`: the same for any id.
+pub(super) async fn get_named(State(ops): State<Ops>, uri: Uri) -> Result<Json<Value>, Problem> {
+    whole(&ops, &named(&uri)?)
+}
+
+fn named(uri: &Uri) -> Result<String, Problem> {
+    let params = Params::of(uri)?.only(&["id"])?;
+    let id = params.filled("id").map(str::to_owned);
+    id.ok_or_else(|| Problem::invalid("id: give the client id"))
+}
+
+fn whole(ops: &Ops, id: &str) -> Result<Json<Value>, Problem> {
     let value = ops.rows()?.ask(|replica| replica.get(id.as_bytes()))?;
     let Some(value) = value else {
         return Err(Problem::not_found(format!(
@@ -95,7 +108,7 @@ pub(super) async fn get(
 }
 
 /// `POST /ops/connections/{id}/message` → `201 {"id"}`: as the public route, for any connected
-/// client. JSON by its content type only, which a page in a browser on this machine cannot send.
+/// client.
 pub(super) async fn message(
     State(ops): State<Ops>,
     headers: HeaderMap,
@@ -103,8 +116,26 @@ pub(super) async fn message(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
+    send(&ops, &id, &headers, body).await
+}
+
+/// `POST /ops/connection/message?id=`: the same for any id.
+pub(super) async fn message_named(
+    State(ops): State<Ops>,
+    headers: HeaderMap,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    send(&ops, &named(&uri)?, &headers, body).await
+}
+
+async fn send(
+    ops: &Ops,
+    id: &str,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
     let body = body.map_err(|error| Problem::body(&error))?;
-    is_json(&headers)?;
     let value = ops.rows()?.ask(|replica| replica.get(id.as_bytes()))?;
     let row = value.map(|value| ConnectionRow::decode(&value)).transpose();
     let row = row.map_err(|error| Problem::internal(&error))?;
@@ -113,23 +144,12 @@ pub(super) async fn message(
             let requester = "operator".to_owned();
             let replica = ops.rows()?;
             ops.requests
-                .send(replica, &row, requester, &headers, &body)
+                .send(replica, &row, requester, headers, &body)
                 .await
         }
         None => Err(Problem::not_found(format!(
             "client `{id}` is not connected"
         ))),
-    }
-}
-
-/// Refuses what does not say that it is JSON: a page in a browser on this machine cannot say so.
-pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let kind = headers.get(header::CONTENT_TYPE);
-    match kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json")) {
-        true => Ok(()),
-        false => Err(Problem::invalid(
-            "send it with content-type: application/json",
-        )),
     }
 }
 
@@ -145,7 +165,10 @@ fn due(row: &ConnectionRow) -> Value {
 /// that may be silent, an inactivity timer is taken for the one behind it. The fold knows.
 fn timer(row: &ConnectionRow) -> Option<TimerKind> {
     if row.presence == Presence::Offline {
-        return Some(TimerKind::Retention);
+        // A probe is due within seconds of the offline, or has been sent.
+        let since = row.offline.map(|offline| offline.at);
+        let may_be_probed = row.dialect.has_ping() && row.probed_at <= since;
+        return (!may_be_probed).then_some(TimerKind::Retention);
     }
     if let Some(lookup) = &row.lookup {
         return (Some(lookup.due_at) == row.due_at).then_some(TimerKind::LookupTimeout);

@@ -4,16 +4,16 @@
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, Uri};
+use axum::http::Uri;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::future::join_all;
 use rollcall_log::NewRecord;
+use rollcall_schemas::Object;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Ops;
-use super::connections::is_json;
 use super::stream::{Broken, offer, stream};
 use crate::params::Params;
 use crate::problem::Problem;
@@ -36,8 +36,8 @@ const ENTRIES_MAX: usize = 1_000;
 /// first. Nothing else is read for it than what is shown.
 pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Json<Value>, Problem> {
     let params = Params::of(&uri)?.only(&["cause", "older_than_ms", "after", "limit"])?;
-    let limit = params.number("limit")?.unwrap_or(LIMIT_DEFAULT);
-    let limit = limit.clamp(1, LIMIT_MAX);
+    let limit = params.up_to("limit", LIMIT_MAX)?;
+    let limit = limit.unwrap_or(LIMIT_DEFAULT).max(1);
     let why = params.filled("cause").map(why).transpose()?;
     let before = match params.number("older_than_ms")? {
         None => i64::MAX,
@@ -105,10 +105,9 @@ pub(super) async fn retry(
 pub(super) async fn assign(
     State(ops): State<Ops>,
     uri: Uri,
-    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    direct::<Assignment>(ops, &uri, &headers, body).await
+    direct::<Assignment>(ops, &uri, body).await
 }
 
 /// `POST /ops/tenants/remove?dry_run=` of `[{client_id}, …]`: these clients are nobody's; answered
@@ -116,22 +115,19 @@ pub(super) async fn assign(
 pub(super) async fn remove(
     State(ops): State<Ops>,
     uri: Uri,
-    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    direct::<Removal>(ops, &uri, &headers, body).await
+    direct::<Removal>(ops, &uri, body).await
 }
 
 async fn direct<E: Directory + DeserializeOwned + Send + 'static>(
     ops: Ops,
     uri: &Uri,
-    headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let is_dry = Params::of(uri)?.only(&["dry_run"])?.flag("dry_run")?;
     let body = body.map_err(|error| Problem::body(&error))?;
-    is_json(headers)?;
-    let entries: Vec<E> = serde_json::from_slice(&body)
+    let entries: Vec<Object<E>> = serde_json::from_slice(&body)
         .map_err(|error| Problem::invalid(format!("the body is no list of clients: {error}")))?;
     if entries.len() > ENTRIES_MAX {
         let detail = format!("more than {ENTRIES_MAX} clients in one request");
@@ -139,7 +135,7 @@ async fn direct<E: Directory + DeserializeOwned + Send + 'static>(
     }
     let made = ops.rows()?.list(move |replica| {
         replica.ask(|_| Ok(()))?;
-        let made = entries.into_iter().map(|entry| {
+        let made = entries.into_iter().map(|Object(entry)| {
             let client = entry.client().to_owned();
             (client, directed(replica, entry))
         });

@@ -1,8 +1,6 @@
 //! Answers from one view of the replica's pairs: every question sees whole writes of the follower,
 //! and total and page of a list belong together.
 
-use std::cmp::Ordering;
-use std::iter::Peekable;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -11,7 +9,7 @@ use rollcall_tables::{Error, PairsView, Table};
 use super::facts::{Facts, Mark, of_kept};
 use super::keys;
 use super::tenantless::{Tenantless, Why};
-use super::totals::{Totals, Visible};
+use super::totals;
 use super::{Page, Part};
 use crate::config::Lookup;
 
@@ -129,11 +127,10 @@ pub(super) fn oldest_tenantless(view: &dyn PairsView, why: Why) -> Result<Option
     Ok(place.map(|(since, _)| since))
 }
 
-/// A part of what callers of `org_id` see, and how much that is.
+/// A part of the connected rows of `org_id`, and how many there are.
 pub(super) fn page(
     view: &dyn PairsView,
     org_id: &str,
-    lookup: Lookup,
     offset: usize,
     limit: usize,
 ) -> Result<Page, Error> {
@@ -143,39 +140,27 @@ pub(super) fn page(
         limit,
     };
     let mut values = Vec::new();
-    let total = each_visible(view, org_id, lookup, part, &mut |_, value| {
+    let total = each_owned(view, org_id, part, &mut |_, value| {
         values.push(value);
         ControlFlow::Continue(())
     })?;
     Ok(Page { total, values })
 }
 
-/// Shows `visit` a part of what callers of `org_id` see, until it says enough; gives how much there
-/// is in all.
-pub(super) fn each_visible(
+/// Shows `visit` a part of the connected rows of `org_id`, until it says enough; gives how many
+/// there are in all.
+pub(super) fn each_owned(
     view: &dyn PairsView,
     org_id: &str,
-    lookup: Lookup,
     part: Part<'_>,
     visit: &mut dyn FnMut(Bytes, Bytes) -> ControlFlow<()>,
 ) -> Result<usize, Error> {
-    let own = Visible::read(view, org_id)?;
-    let others = match lookup {
-        Lookup::Strict => 0,
-        Lookup::Relaxed => Totals::read(view)?.shared.saturating_sub(own.shared),
-    };
-    let total = usize::try_from(own.rows.saturating_add(others)).unwrap_or(usize::MAX);
+    let total = usize::try_from(totals::visible(view, org_id)?).unwrap_or(usize::MAX);
     // Whoever asks for what is not there must not have everything read.
     if part.limit == 0 || part.skipped >= total {
         return Ok(total);
     }
-    let clients: Clients<'_> = match lookup {
-        Lookup::Strict => Box::new(owned(view, org_id, part.after)),
-        Lookup::Relaxed => Box::new(Merged {
-            one: owned(view, org_id, part.after).peekable(),
-            other: shared(view, org_id, part.after).peekable(),
-        }),
-    };
+    let clients = owned(view, org_id, part.after);
     few_at_a_time(view, clients.skip(part.skipped).take(part.limit), visit)?;
     Ok(total)
 }
@@ -241,37 +226,4 @@ fn owned<'a>(view: &'a dyn PairsView, org_id: &str, after: Option<&[u8]>) -> Cli
         }
         Err(error) => Some(Err(error)),
     }))
-}
-
-/// Rows of other organisations than `org_id` that everybody sees, from the first after `after`.
-fn shared<'a>(view: &'a dyn PairsView, org_id: &str, after: Option<&[u8]>) -> Clients<'a> {
-    let org_id = org_id.to_owned();
-    let range = keys::behind(keys::all_shared().start, after);
-    Box::new(view.range(range).filter_map(move |pair| match pair {
-        Ok((key, owner)) => (owner != org_id.as_bytes()).then(|| Ok(key.slice(1..))),
-        Err(error) => Some(Err(error)),
-    }))
-}
-
-/// Two orders of clients as one; no client is in both.
-struct Merged<'a> {
-    one: Peekable<Clients<'a>>,
-    other: Peekable<Clients<'a>>,
-}
-
-impl Iterator for Merged<'_> {
-    type Item = Result<Bytes, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let order = match (self.one.peek(), self.other.peek()) {
-            (Some(Ok(one)), Some(Ok(other))) => one.cmp(other),
-            // Nothing there, or an error, which comes first.
-            (None | Some(Ok(_)), Some(Err(_))) | (None, _) => Ordering::Greater,
-            (Some(_), _) => Ordering::Less,
-        };
-        match order {
-            Ordering::Greater => self.other.next(),
-            Ordering::Less | Ordering::Equal => self.one.next(),
-        }
-    }
 }

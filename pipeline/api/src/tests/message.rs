@@ -128,6 +128,8 @@ async fn bad_bodies_are_refused_with_the_reason() {
         ("", "malformed json"),
         ("{", "malformed json"),
         ("[]", "malformed json"),
+        (r#"["d", 1, null, null]"#, "malformed json"),
+        (r#"["d", 1]"#, "malformed json"),
         ("{}", "missing required field: directive"),
         (r#"{"directive": null}"#, "missing required field"),
         (r#"{"directive": 5}"#, "malformed json"),
@@ -173,6 +175,8 @@ async fn same_idempotency_key_is_the_same_request() {
     assert_eq!(ids[0], ids[1]);
     assert!(ids[0] != ids[2] && ids[0] != ids[3] && ids[2] != ids[3]);
     let path = format!("{PUBLIC}/c-1/message");
+    let twice = [("idempotency-key", "k"), ("idempotency-key", "k")];
+    post(&router, &path, &twice, GOOD).await.problem(400);
     let long = "k".repeat(257);
     for key in ["", &long] {
         let answer = post(&router, &path, &[("idempotency-key", key)], GOOD).await;

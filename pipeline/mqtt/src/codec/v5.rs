@@ -94,8 +94,10 @@ pub(super) fn subscribe(id: u16, filters: &[String], buffer: &mut BytesMut) {
 }
 
 pub(super) fn message(id: u16, message: &Message, dup: bool, buffer: &mut BytesMut) {
-    let properties = (!message.user_properties.is_empty()).then(|| PublishProperties {
+    let has_any = !message.user_properties.is_empty() || message.expires_after_s.is_some();
+    let properties = has_any.then(|| PublishProperties {
         user_properties: message.user_properties.clone(),
+        message_expiry_interval: message.expires_after_s,
         ..PublishProperties::default()
     });
     let mut publish = Publish::new(
