@@ -10,6 +10,7 @@
 //! operator says of tenants to `tenants`; nothing else is written. Answers may lag behind the log;
 //! `/readyz` says by how many records and seconds.
 
+mod browsers;
 mod comparisons;
 mod config;
 mod dead_letters;
@@ -17,6 +18,9 @@ mod error;
 mod guard;
 mod health;
 mod identity;
+mod keyed;
+mod keys;
+mod listing;
 mod message;
 mod ops;
 mod page;
@@ -25,6 +29,7 @@ mod problem;
 mod public;
 mod replica;
 mod requests;
+mod room;
 mod serve;
 mod shape;
 mod tenants;
@@ -32,15 +37,18 @@ mod tenants;
 pub mod metrics;
 pub mod tail;
 
+pub use browsers::Hosts;
 pub use comparisons::{Comparison, Comparisons};
 pub use config::{Config, Lookup, OpsConfig};
-pub use error::{ConfigError, Error, ServeError};
+pub use error::{ConfigError, Error, KeysError, ServeError};
 pub use health::{Check, Condition, Health};
-pub use ops::{Ops, ops};
+pub use keys::Keys;
+pub use ops::{Ops, ops, probes};
 pub use public::{BASE, public};
 pub use replica::{Follower, Kept, Page, Replica};
 pub use requests::Requests;
-pub use serve::{bind, serve};
+pub use room::Room;
+pub use serve::{Bounds, bind, serve};
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 //!
 //! `rollcall tail` uses it on a stopped data directory, the ops port on the running log.
 
+mod last;
 mod line;
 
 use std::collections::VecDeque;
@@ -18,7 +19,7 @@ pub(crate) use line::decoded;
 /// Records of one partition that wait to be merged.
 const READ_LIMIT: ReadLimit = ReadLimit {
     records: 128,
-    bytes: 256 * 1024,
+    bytes: 64 * 1024,
 };
 
 /// Where a tail begins.

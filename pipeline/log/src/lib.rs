@@ -3,7 +3,8 @@
 //!
 //! One trait, three homes: in memory (simulator, tests), embedded on RocksDB (`rollcall dev`, the
 //! edge), and Kafka (`rollcall-kafka`). `conformance` is the suite that all of them pass. `stage`
-//! is the loop of whoever reads one topic and answers into others.
+//! is the loop of whoever reads one topic and answers into others, `pace` the rate at which it
+//! speaks to the world outside.
 
 mod assigned;
 mod cleaning;
@@ -13,6 +14,7 @@ mod error;
 mod heads;
 mod lookout;
 mod memory;
+mod pace;
 mod placement;
 mod readers;
 mod record;
@@ -28,9 +30,12 @@ pub use embedded::{EmbeddedLog, EmbeddedOptions};
 pub use error::Error;
 pub use lookout::{LOOK_EVERY, Lookout};
 pub use memory::MemoryLog;
+pub use pace::Pace;
 pub use placement::{RECORD_BYTES_MAX, check_partition, place};
 pub use readers::{Age, Readers};
-pub use record::{Append, Budget, NewRecord, OffsetRange, Position, ReadLimit, Stored};
+pub use record::{
+    Append, BEHIND_HEADER, Budget, NewRecord, OffsetRange, Position, ReadLimit, Stored,
+};
 pub use stage::{Stage, StageError, run_stage};
 
 use futures::future::BoxFuture;

@@ -6,12 +6,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::backoff::{Backoff, draw};
+use crate::codec;
 use crate::connection::{Broken, Connection};
 use crate::error::Error;
 use crate::handle::{Delivery, Inbound, PublishError, Published, Publisher, Request};
 use crate::metrics;
 use crate::options::{IN_FLIGHT_BYTES_MAX, Options, SESSION_EXPIRY_S, Version};
-use crate::outbox::{Next, Outbox};
+use crate::outbox::{CLOSED_ALONE_MAX, Next, Outbox};
 use crate::packet::{ConnAck, Incoming, Outgoing, Publish};
 use crate::reason::{self, Verdict};
 use crate::session::{Ack, Fate, Limits, Session, Ticket};
@@ -56,6 +57,8 @@ pub struct Driver {
     sessions: u64,
     /// Whether there has been a connection.
     has_connected: bool,
+    /// Whether there has been one with everything granted; see [`Error`].
+    has_worked: bool,
     /// Packet id of the SUBSCRIBE without an answer, and when it was sent.
     subscribing: Option<(u16, Instant)>,
     packet_bytes_max: usize,
@@ -86,6 +89,7 @@ pub fn client(options: Options) -> (Driver, Inbound, Publisher) {
         backoff: Backoff::default(),
         sessions: 0,
         has_connected: false,
+        has_worked: false,
         subscribing: None,
         packet_bytes_max: usize::MAX,
         deliveries,
@@ -126,11 +130,11 @@ impl Driver {
                     metrics::ended(self.options.name);
                     continue;
                 }
-                Err(Broken::Fatal(error)) => {
+                Err(Broken::Fatal(error)) if !self.has_worked || error.is_taken_over() => {
                     metrics::ended(self.options.name);
                     return Err(error);
                 }
-                Err(Broken::Retry(why)) => why,
+                Err(broken) => self.lost(broken),
             };
             if !self.turn.is_ours() {
                 metrics::given_away(self.options.name, &why);
@@ -151,6 +155,53 @@ impl Driver {
         }
         metrics::ended(self.options.name);
         Ok(())
+    }
+
+    /// Gives why a connection ended, and gives up the message that was to blame for it, if one was.
+    fn lost(&mut self, broken: Broken) -> String {
+        let (why, is_too_large) = match broken {
+            Broken::Retry(why) => {
+                self.outbox.disconnected();
+                return why;
+            }
+            Broken::Fatal(error) => (error.to_string(), false),
+            Broken::Closed { why, is_too_large } => (why, is_too_large),
+        };
+        if let Some(waiter) = self.outbox.closed(is_too_large) {
+            let error = match is_too_large {
+                true => PublishError::SaidTooLarge,
+                false => PublishError::ClosedOn {
+                    times: CLOSED_ALONE_MAX,
+                },
+            };
+            metrics::given_up(self.options.name, &error);
+            // Whoever published may have given up as well.
+            let _ = waiter.send(Err(error));
+        }
+        why
+    }
+
+    /// The broker is there, and has granted everything.
+    fn works(&mut self) {
+        self.has_worked = true;
+        self.status.send_replace(Status::Connected);
+    }
+
+    /// Takes out what is not to be sent on a new connection: what this broker does not take, and
+    /// what is waited for no longer, which its publisher may have published once more.
+    fn sift(&mut self) {
+        let (version, max) = (self.options.version, self.packet_bytes_max);
+        let out = self.outbox.take_out(|message, answer| {
+            answer.is_closed() || codec::publish_bytes(version, message) > max
+        });
+        for (message, answer) in out {
+            let bytes = codec::publish_bytes(version, &message);
+            let error = PublishError::TooLarge { bytes, max };
+            if !answer.is_closed() {
+                metrics::given_up(self.options.name, &error);
+            }
+            let _ = answer.send(Err(error));
+        }
     }
 
     /// As [`Driver::open`], once it is this process's turn with the client id.
@@ -185,6 +236,7 @@ impl Driver {
         self.outbox
             .connected(connack.receive_maximum, connack.session_present);
         self.packet_bytes_max = connack.packet_bytes_max as usize;
+        self.sift();
         self.subscribing = None;
         // MQTT 5 can ask for retained messages of new subscriptions only, so it costs nothing to
         // say every time what is wanted. MQTT 3.1.1 sends them all again: there it is said when the
@@ -196,7 +248,7 @@ impl Driver {
             connection.write(Outgoing::Subscribe { id, filters });
             self.subscribing = Some((id, Instant::now()));
         } else {
-            self.status.send_replace(Status::Connected);
+            self.works();
         }
         Ok(connection)
     }
@@ -243,6 +295,10 @@ impl Driver {
     /// Judges the broker's answer to CONNECT.
     fn welcome(&self, connack: &ConnAck) -> Result<(), Broken> {
         let code = connack.code;
+        if code == 0 && connack.qos_max == 0 {
+            let url = self.url.clone();
+            return Err(Broken::Fatal(Error::QosZeroOnly { url }));
+        }
         if code == 0 {
             let expiry = connack
                 .session_expiry_s
@@ -396,16 +452,12 @@ impl Driver {
         let Some(Request { message, answer }) = request else {
             return;
         };
-        let properties = message.user_properties.iter();
-        let bytes = PUBLISH_OVERHEAD_BYTES
-            + message.topic.len()
-            + message.payload.len()
-            + properties
-                .map(|(name, value)| 5 + name.len() + value.len())
-                .sum::<usize>();
+        let bytes = codec::publish_bytes(self.options.version, &message);
         let max = self.packet_bytes_max;
         if bytes > max {
-            let _ = answer.send(Err(PublishError::TooLarge { bytes, max }));
+            let error = PublishError::TooLarge { bytes, max };
+            metrics::given_up(self.options.name, &error);
+            let _ = answer.send(Err(error));
         } else if !answer.is_closed() {
             self.outbox.take(message, answer);
         }
@@ -437,7 +489,7 @@ impl Driver {
                 }));
             }
         }
-        self.status.send_replace(Status::Connected);
+        self.works();
         Ok(())
     }
 
@@ -447,6 +499,10 @@ impl Driver {
             return Broken::Retry("another process has taken the session over".to_owned());
         }
         match reason::disconnect(code) {
+            Verdict::Retry(meaning) if reason::may_be_of_a_publish(code) => Broken::Closed {
+                why: format!("{meaning} (code {code:#04x})"),
+                is_too_large: code == reason::TOO_LARGE,
+            },
             Verdict::Retry(meaning) => Broken::Retry(format!("{meaning} (code {code:#04x})")),
             Verdict::Fatal(meaning, remedy) => Broken::Fatal(Error::Dismissed {
                 url: self.url.clone(),

@@ -75,7 +75,8 @@ impl Wiring {
     ) -> anyhow::Result<(Edge, Vec<Role>)> {
         if plan.broker == BrokerKind::Embedded {
             let (edge, outlet) = self.embedded(config, folders.broker.clone()).await?;
-            return Ok((edge, vec![self.send(outlet)]));
+            let probe = self.probe(outlet.clone(), config);
+            return Ok((edge, vec![self.send(outlet), probe]));
         }
         let (mut edge, mut sender) = (Vec::new(), Vec::new());
         if plan.needs_url() {
@@ -85,7 +86,8 @@ impl Wiring {
             }
             if plan.has(Part::Send) {
                 let (session, outlet) = self.outlet(config, &ids)?;
-                sender = vec![self.send(outlet), session];
+                let probe = self.probe(outlet.clone(), config);
+                sender = vec![self.send(outlet), probe, session];
             }
         }
         Ok((Edge::Sessions(edge), sender))

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
+use rollcall_api::Room;
 use rollcall_kafka::KafkaLog;
 use rollcall_log::{Clock, EmbeddedLog, EmbeddedOptions, Error, Log, SystemClock};
 use rollcall_model::{Policy, Topic};
@@ -255,6 +256,12 @@ pub(crate) fn open_replica(
         log_name: log_name(config),
         max_failures: config.policy().max_failures,
     })
+}
+
+/// Room in memory for the answers of one of the two HTTP ports: operators who read slowly must not
+/// keep the API waiting, nor the other way round.
+pub(crate) fn room(config: &Config) -> Room {
+    Room::new(Shares::of(config).answers / 2)
 }
 
 /// What tells the log from others that the data folder may have seen. Brokers under other addresses

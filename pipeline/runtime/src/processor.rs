@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tracing::{debug, info};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::ahead::Ahead;
 use crate::batch::{Folded, count, fold};
 use crate::decode::Decoder;
 use crate::error::Error;
@@ -63,6 +64,7 @@ pub struct Processor<T> {
     policy_bytes: Vec<u8>,
     policy_hash: u64,
     progress: Progress,
+    ahead: Ahead,
 }
 
 impl<T: Tables> Processor<T> {
@@ -117,6 +119,7 @@ impl<T: Tables> Processor<T> {
                 policy_bytes,
                 policy_hash,
                 progress,
+                ahead: Ahead::default(),
             },
             restored,
         ))
@@ -177,6 +180,7 @@ impl<T: Tables> Processor<T> {
             &self.setup.policy,
             &self.progress.inputs,
             (self.progress.now, self.progress.timers_at),
+            &mut self.ahead,
         )?;
         let limit = self.setup.policy.timers_per_batch_max as usize;
         let failed = |source| Error::Tables {

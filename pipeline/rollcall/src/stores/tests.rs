@@ -61,7 +61,8 @@ fn the_parts_leave_room_for_what_holds_nothing() {
         let shares = Shares::of(&config);
         let stores = shares.log + shares.tables + shares.replica;
         // Appends that carry positions may be as many again as those that do not.
-        let all = stores + shares.held_back + shares.batches + 2 * shares.waiting;
+        let work = shares.held_back + shares.batches + 2 * shares.waiting;
+        let all = stores + work + shares.answers;
         assert!(
             all <= (memory - 52 * MIB) / 4 * 3 + MIB,
             "{memory}: {shares:?}"
