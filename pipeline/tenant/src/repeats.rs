@@ -28,6 +28,11 @@ impl Repeats {
             .is_some_and(|attempt| *attempt < due.attempt)
     }
 
+    /// Nobody could tell: the next attempt is to be asked, whatever there was before.
+    pub(crate) fn forget(&self, due: &LookupDue) {
+        self.0.lock().pop(&due.lookup_id);
+    }
+
     /// This attempt has an answer other than that nobody could tell.
     pub(crate) fn answered(&self, due: &LookupDue) {
         let mut answered = self.0.lock();

@@ -92,8 +92,9 @@ impl Resolver {
         let begun = Instant::now();
         let outcome = self.source.look_up(&due).await;
         metrics::looked_up(&outcome, begun.elapsed().as_secs_f64());
-        if !matches!(outcome, TenantOutcome::Unavailable { .. }) {
-            self.repeats.answered(&due);
+        match outcome {
+            TenantOutcome::Unavailable { .. } => self.repeats.forget(&due),
+            _ => self.repeats.answered(&due),
         }
         let source = AnswerSource::Resolver {
             lookup_id: due.lookup_id,
