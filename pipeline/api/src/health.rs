@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -30,6 +31,20 @@ pub enum Condition {
     },
     /// Working.
     Ready,
+    /// Working, and something that it may need does not.
+    Degraded {
+        /// What and why, for an operator.
+        reason: String,
+        /// Since when, RFC 3339.
+        since: String,
+    },
+    /// Not working for the moment; it goes on by itself once what it waits for is there.
+    Waiting {
+        /// For what, for an operator.
+        reason: String,
+        /// Since when, RFC 3339.
+        since: String,
+    },
     /// Stopped for good: only a restart or a person helps.
     Failed {
         /// Why, for an operator.
@@ -74,7 +89,7 @@ impl Health {
 
     fn set(&self, name: &str, condition: Condition) {
         if let Some(entry) = self.0.lock().get_mut(name) {
-            entry.has_started |= condition == Condition::Ready;
+            entry.has_started |= condition.is_ready();
             entry.condition = condition;
         }
     }
@@ -88,13 +103,16 @@ impl Health {
             .collect()
     }
 
+    /// Whether a component waits for something that is not its own affair.
+    pub fn is_waiting(&self) -> bool {
+        let waits = |entry: &Entry| matches!(entry.condition, Condition::Waiting { .. });
+        self.0.lock().values().any(waits)
+    }
+
     /// Whether every check is ready; false without any, because nothing has been wired yet.
     pub fn is_ready(&self) -> bool {
         let entries = self.0.lock();
-        !entries.is_empty()
-            && entries
-                .values()
-                .all(|entry| entry.condition == Condition::Ready)
+        !entries.is_empty() && entries.values().all(|entry| entry.condition.is_ready())
     }
 
     /// Whether no check has failed.
@@ -110,6 +128,13 @@ impl Health {
     }
 }
 
+impl Condition {
+    /// Whether the component does its work.
+    pub fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready | Self::Degraded { .. })
+    }
+}
+
 impl Check {
     /// It works.
     pub fn ready(&self) {
@@ -119,6 +144,18 @@ impl Check {
     /// It does not work yet, or for the moment.
     pub fn starting(&self) {
         self.set(Condition::Starting);
+    }
+
+    /// It works, and something that it may need does not, `since` when.
+    pub fn degraded(&self, reason: impl Into<String>, since: SystemTime) {
+        let (reason, since) = (reason.into(), shown(since));
+        self.set(Condition::Degraded { reason, since });
+    }
+
+    /// It waits for something, `since` when.
+    pub fn waiting(&self, reason: impl Into<String>, since: SystemTime) {
+        let (reason, since) = (reason.into(), shown(since));
+        self.set(Condition::Waiting { reason, since });
     }
 
     /// It stopped for good.
@@ -131,4 +168,8 @@ impl Check {
     fn set(&self, condition: Condition) {
         self.health.set(&self.name, condition);
     }
+}
+
+fn shown(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
 }

@@ -22,6 +22,7 @@ use crate::health::Health;
 use crate::problem::Problem;
 use crate::replica::Replica;
 use crate::requests::Requests;
+use crate::silence::silence;
 
 /// What the ops port looks at.
 #[derive(Clone)]
@@ -51,6 +52,7 @@ impl Ops {
 
 /// The ops port's routes.
 pub fn ops(state: Ops) -> Router {
+    let (replica, requests) = (state.replica.clone(), state.requests.clone());
     let router = Router::new()
         .route("/metrics", get(probes::metrics))
         .route("/livez", get(probes::live))
@@ -67,5 +69,5 @@ pub fn ops(state: Ops) -> Router {
         .route("/ops/tenants/assign", post(tenants::assign))
         .route("/ops/tenants/remove", post(tenants::remove))
         .with_state(state);
-    guard(router, REQUEST_TIMEOUT)
+    guard(silence(router, replica, requests), REQUEST_TIMEOUT)
 }

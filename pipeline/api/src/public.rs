@@ -21,6 +21,7 @@ use crate::problem::Problem;
 use crate::replica::Replica;
 use crate::requests::Requests;
 use crate::shape::{Connection, Status};
+use crate::silence::silence;
 
 /// Everything is served under this path.
 pub const BASE: &str = "/api/cloud-connector";
@@ -41,10 +42,11 @@ pub fn public(replica: Replica, requests: Requests, lookup: Lookup) -> Router {
         .route(CONNECTION_STATUS, get(status))
         .route(CONNECTION_MESSAGE, post(message))
         .with_state(Public {
-            replica,
-            requests,
+            replica: replica.clone(),
+            requests: requests.clone(),
             lookup,
         });
+    let router = silence(router, Some(replica), requests);
     guard(router, REQUEST_TIMEOUT)
 }
 

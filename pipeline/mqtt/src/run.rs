@@ -36,7 +36,10 @@ const PUBLISH_OVERHEAD_BYTES: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Not, or not yet.
-    Connecting,
+    Connecting {
+        /// Why the last connection, or the last attempt at one, ended; empty before the first.
+        why: String,
+    },
     /// It is, and has granted every filter.
     Connected,
 }
@@ -52,6 +55,8 @@ pub struct Driver {
     sessions: u64,
     /// Whether there has been a connection.
     has_connected: bool,
+    /// Why there is none, as it was logged.
+    told: String,
     /// Packet id of the SUBSCRIBE without an answer, and when it was sent.
     subscribing: Option<(u16, Instant)>,
     packet_bytes_max: usize,
@@ -65,6 +70,7 @@ pub struct Driver {
 /// A session with the broker that `options` names. Nothing happens before [`Driver::run`]. A
 /// session without filters acknowledges whatever comes, and hands nothing out.
 pub fn client(options: Options) -> (Driver, Inbound, Publisher) {
+    metrics::begin(options.name);
     // Unbounded, but never longer than the window.
     let (deliveries, inbound) = mpsc::unbounded_channel();
     let (answers_to, answers) = mpsc::unbounded_channel();
@@ -81,13 +87,14 @@ pub fn client(options: Options) -> (Driver, Inbound, Publisher) {
         backoff: Backoff::default(),
         sessions: 0,
         has_connected: false,
+        told: String::new(),
         subscribing: None,
         packet_bytes_max: usize::MAX,
         deliveries,
         answers_to,
         answers,
         requests,
-        status: watch::Sender::new(Status::Connecting),
+        status: watch::Sender::new(Status::Connecting { why: String::new() }),
     };
     (driver, Inbound(inbound), Publisher(publisher))
 }
@@ -113,7 +120,6 @@ impl Driver {
                 Ok(connection) => self.converse(connection, &mut stop).await,
                 Err(broken) => Err(broken),
             };
-            self.status.send_replace(Status::Connecting);
             let why = match ended {
                 Ok(()) => break,
                 Err(Broken::Fatal(error)) => {
@@ -122,14 +128,20 @@ impl Driver {
                 }
                 Err(Broken::Retry(why)) => why,
             };
+            self.status.send_replace(Status::Connecting {
+                why: format!("no session with the MQTT broker at {}: {why}", self.url),
+            });
             let wait = self.backoff.failed(draw());
-            metrics::lost(
-                self.options.name,
-                &self.url,
-                &why,
-                self.backoff.failures(),
+            metrics::lost(self.options.name);
+            let lost = metrics::Lost {
+                client: self.options.name,
+                url: &self.url,
+                why: &why,
+                failures: self.backoff.failures(),
                 wait,
-            );
+            };
+            lost.log(self.told != why);
+            self.told = why;
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 () = sleep(wait) => {}
@@ -148,6 +160,7 @@ impl Driver {
         let is_new = !connack.session_present;
         let is_first = !std::mem::replace(&mut self.has_connected, true);
         metrics::connected(self.options.name, &self.url, connack.session_present);
+        self.told.clear();
         if is_new && (!is_first || self.options.had_session) {
             self.sessions += 1;
             metrics::session_lost(self.options.name, &self.url);

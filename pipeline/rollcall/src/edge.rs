@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use anyhow::Context as _;
 use rollcall_api::Check;
@@ -12,7 +13,7 @@ use rollcall_broker::Broker;
 use rollcall_delivery::Outlet;
 use rollcall_mqtt::{Driver, Publisher, Status};
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::hook::Hook;
@@ -50,12 +51,18 @@ impl Edge {
     }
 
     /// Lets nothing in any more; what is under way is finished and acknowledged.
-    pub(crate) async fn close(self) {
+    /// Given up at `by`.
+    pub(crate) async fn close(self, by: Instant) {
         match self {
-            Edge::Embedded(broker) => broker.shutdown().await,
+            Edge::Embedded(broker) => {
+                let closed = tokio::time::timeout_at(by.into(), broker.shutdown());
+                if closed.await.is_err() {
+                    warn!("The embedded broker did not close in time, left behind.");
+                }
+            }
             Edge::Sessions(roles) => {
                 for role in roles {
-                    role.stop().await;
+                    role.stop(by).await;
                 }
             }
         }
@@ -158,10 +165,18 @@ impl Wiring {
 
 /// Keeps the probe up to date. Never ends before the driver: that holds the other end.
 async fn report(mut status: watch::Receiver<Status>, check: &Check) -> std::convert::Infallible {
+    let mut since = None;
     loop {
-        match *status.borrow_and_update() {
-            Status::Connected => check.ready(),
-            Status::Connecting => check.starting(),
+        match &*status.borrow_and_update() {
+            Status::Connected => {
+                since = None;
+                check.ready();
+            }
+            Status::Connecting { why } if why.is_empty() => check.starting(),
+            Status::Connecting { why } => {
+                let since = *since.get_or_insert_with(SystemTime::now);
+                check.waiting(why.clone(), since);
+            }
         }
         if status.changed().await.is_err() {
             return std::future::pending().await;

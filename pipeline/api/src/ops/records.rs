@@ -51,7 +51,7 @@ pub(super) async fn stream(
     };
     let left = params.number("count")?.unwrap_or(usize::MAX);
     let tail = Tail::open(ops.log.clone(), topic, start);
-    let tail = tail.map_err(|error| Problem::internal(&error))?;
+    let tail = tail.map_err(|error| Problem::of_log(&error))?;
     let lines = Lines {
         tail,
         left,
