@@ -28,8 +28,8 @@ COPY --from=build /out/rollcall /usr/local/bin/rollcall
 USER rollcall
 # A named volume takes the owner from here.
 VOLUME /var/lib/rollcall
-# The API and the ops port.
-EXPOSE 8080 8081
+# The API, the ops port, and that of metrics and probes alone.
+EXPOSE 8080 8081 8090
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 \
     CMD ["curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1:8081/readyz"]
 ENTRYPOINT ["rollcall"]

@@ -115,8 +115,12 @@ struct ConnectionRow {
     session: Session,
     guard: Vec<Hash64>,
     last_activity_at: i64,
+    heard: Option<Received>,
     offline: Option<OfflineFact>,
+    unverified_received: Option<Received>,
     unverified_at: Option<i64>,
+    probed_at: Option<i64>,
+    no_subscriber_count: i64,
     account: String,
     identity: Option<String>,
     tenant_confirmed_at: Option<i64>,
@@ -144,7 +148,17 @@ struct Session {
     online_message_id: String,
     online_sent: Option<i64>,
     received_at: i64,
+    received_by: i64,
+    received_order: i64,
+    outlived_sent: Option<i64>,
     cause: Coordinates,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Received {
+    at: i64,
+    bridge: i64,
+    order: i64,
 }
 
 #[derive(Serialize, Deserialize)]

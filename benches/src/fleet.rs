@@ -137,6 +137,7 @@ impl Fleet {
             received_at,
             bridge: "bridge-0".to_owned(),
             broker_generation: 1,
+            received_order: 0,
         };
         record(topic, &client, ingress.encode())
     }

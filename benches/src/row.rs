@@ -2,7 +2,7 @@
 
 use rollcall_model::ingress::Dialect;
 use rollcall_model::row::{Destination, Kind, Presence, Session};
-use rollcall_model::{ClientId, ConnectionRow, Coordinates, Json, Millis, Topic};
+use rollcall_model::{ClientId, ConnectionRow, Coordinates, Json, Millis, Received, Topic};
 
 /// Facts of a host as yggd 0.2 sends them (anchors/cloud-connector.md, section 1).
 const FACTS: &str = concat!(
@@ -38,7 +38,12 @@ pub fn connection_row() -> Result<ConnectionRow, Box<dyn std::error::Error>> {
             connected_at: now,
             online_message_id: "a6a7d866-7de0-409a-84e0-3c56c4171bb7".to_owned(),
             online_sent: Some(now - 120),
-            received_at: now - 20,
+            received: Received {
+                at: now - 20,
+                bridge: 0x9e37_79b9_7f4a_7c15,
+                order: 1_767_225_600_000_000,
+            },
+            outlived_sent: None,
             cause: Coordinates {
                 topic: Topic::Status,
                 partition: 7,
@@ -49,8 +54,16 @@ pub fn connection_row() -> Result<ConnectionRow, Box<dyn std::error::Error>> {
             .map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15))
             .collect(),
         last_activity_at: now,
+        heard: Some(Received {
+            at: now,
+            bridge: 0x9e37_79b9_7f4a_7c15,
+            order: 1_767_225_600_000_000,
+        }),
         offline: None,
+        unverified_received: None,
         unverified_at: None,
+        probed_at: None,
+        no_subscriber_count: 0,
         account: "111000".to_owned(),
         identity: Some(Json::new(IDENTITY)?),
         tenant_confirmed_at: Some(now + 300),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rollcall_model::host::{Fact, Facts, Identity, profile_id};
+use rollcall_model::host::{Fact, Facts, Identity, is_account, is_clean, profile_id};
 use rollcall_model::{InventoryMessage, Json};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -25,9 +25,6 @@ const TAG_NAMESPACE: &str = "rhc_client";
 /// Longest name and value of a tag that inventory takes, in characters.
 const TAG_CHARS_MAX: usize = 255;
 
-/// Longest account number that inventory takes, in characters.
-const ACCOUNT_CHARS_MAX: usize = 10;
-
 /// What a message has beside facts and identity, about, so that its buffer need not grow.
 const ENVELOPE_BYTES_USUAL: usize = 512;
 
@@ -36,15 +33,17 @@ const ENVELOPE_BYTES_USUAL: usize = 512;
 /// **Guarantee**: of a message that [`rollcall_model::host::check`] lets pass, inventory accepts
 /// what is written. One bad value would make it refuse the host, so such values are left out: facts
 /// that it does not know or take, an account that is too long, ids of the system profile that are
-/// no UUIDs, tags with a name or a value that is too long. Tag values that are numbers or booleans
-/// become texts; null, arrays and objects are left out; tags that are no object are not sent.
+/// no UUIDs, tags with a name or a value that is too long or not clean. Tag values that are numbers
+/// or booleans become texts; null, arrays and objects are left out. The namespace of the tags is
+/// always there: inventory keeps what it is not told of, so an empty one takes the tags away there
+/// that the device has no more.
 pub fn encode(message: &InventoryMessage) -> Vec<u8> {
     let facts = Facts::accepted(&message.canonical_facts);
     let mut data: BTreeMap<&str, Part<'_>> = facts
         .iter()
         .map(|(name, fact)| (name, Part::Fact(fact)))
         .collect();
-    if message.account.chars().count() <= ACCOUNT_CHARS_MAX {
+    if is_account(&message.account) {
         data.insert("account", Part::Text(Cow::from(&message.account)));
     }
     let stale_timestamp = rfc3339::with_seconds(message.stale_timestamp);
@@ -56,9 +55,8 @@ pub fn encode(message: &InventoryMessage) -> Vec<u8> {
         rhc_client_id: profile_id(&message.client_id),
     };
     data.insert("system_profile", Part::Profile(profile));
-    if let Some(tags) = message.tags.as_ref().and_then(tags) {
-        data.insert("tags", Part::Tags(tags));
-    }
+    let tags = message.tags.as_ref().and_then(tags).unwrap_or_default();
+    data.insert("tags", Part::Tags(BTreeMap::from([(TAG_NAMESPACE, tags)])));
     let envelope = Envelope {
         data,
         operation: "add_host",
@@ -75,17 +73,14 @@ pub fn encode(message: &InventoryMessage) -> Vec<u8> {
     bytes
 }
 
-/// Tags in inventory's shape; `None` when they are no object.
+/// The tags that inventory takes; `None` when they are no object.
 fn tags(tags: &Json) -> Option<Tags> {
     let tags: BTreeMap<String, &RawValue> = serde_json::from_str(tags.as_str()).ok()?;
-    if tags.is_empty() {
-        return Some(Tags::new());
-    }
     let tags = tags
         .into_iter()
-        .filter(|(name, _)| !name.is_empty() && is_short(name))
+        .filter(|(name, _)| !name.is_empty() && is_tag_text(name))
         .filter_map(|(name, value)| Some((name, [tag_value(value)?])));
-    Some(Tags::from([(TAG_NAMESPACE, tags.collect())]))
+    Some(tags.collect())
 }
 
 fn tag_value(value: &RawValue) -> Option<String> {
@@ -94,15 +89,15 @@ fn tag_value(value: &RawValue) -> Option<String> {
         b'{' | b'[' | b'n' => return None,
         _ => value.get().to_owned(),
     };
-    is_short(&text).then_some(text)
+    is_tag_text(&text).then_some(text)
 }
 
-fn is_short(text: &str) -> bool {
-    text.chars().count() <= TAG_CHARS_MAX
+fn is_tag_text(text: &str) -> bool {
+    text.chars().count() <= TAG_CHARS_MAX && is_clean(text)
 }
 
-/// A tag name's values by namespace and name.
-type Tags = BTreeMap<&'static str, BTreeMap<String, [String; 1]>>;
+/// Tag values by name.
+type Tags = BTreeMap<String, [String; 1]>;
 
 /// Members in the order of their names, here and below.
 #[derive(Serialize)]
@@ -122,7 +117,7 @@ enum Part<'a> {
     Fact(&'a Fact),
     Text(Cow<'a, str>),
     Profile(SystemProfile),
-    Tags(Tags),
+    Tags(BTreeMap<&'static str, Tags>),
 }
 
 impl Serialize for Part<'_> {

@@ -50,8 +50,12 @@ pub fn connection_row(row: &model::ConnectionRow) -> Value {
         "session": parts::session(&row.session),
         "guard": row.guard.iter().map(|hash| format!("{hash:016x}")).collect::<Vec<_>>(),
         "last_activity_at": row.last_activity_at.0,
+        "heard": optional(&row.heard, parts::received),
         "offline": optional(&row.offline, parts::offline),
+        "unverified_received": optional(&row.unverified_received, parts::received),
         "unverified_at": optional(&row.unverified_at, ms),
+        "probed_at": optional(&row.probed_at, ms),
+        "no_subscriber_count": row.no_subscriber_count,
         "account": row.account,
         "identity": optional(&row.identity, document),
         "tenant_confirmed_at": optional(&row.tenant_confirmed_at, ms),
@@ -86,6 +90,7 @@ fn ingress(ingress: &model::Ingress) -> Value {
         "received_at": ingress.received_at.0,
         "bridge": ingress.bridge,
         "broker_generation": ingress.broker_generation,
+        "received_order": ingress.received_order,
     })
 }
 

@@ -34,6 +34,7 @@ pub mod tenant_file;
 pub use error::DecodeError;
 pub use frame::{body, fingerprint, lacking};
 pub use leading::leading;
+pub use object::Object;
 pub use record::Record;
 pub use registry::{SchemaText, schemas};
 

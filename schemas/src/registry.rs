@@ -58,18 +58,32 @@ macro_rules! texts {
 
 /// Every subject, in the order of [`Subject`].
 const SUBJECTS: [Texts; 12] = [
-    texts!(Ingress, "ingress"),
+    texts!(Ingress, "ingress", "ingress.v0"),
     texts!(OutboundRequest, "outbound_request"),
     texts!(TenantAnswer, "tenant_answer", "tenant_answer.v0"),
     texts!(Receipt, "receipt"),
-    texts!(ConnectionRow, "connection_row", "connection_row.v0"),
-    texts!(Delivery, "delivery"),
-    texts!(ConnectionEvent, "connection_event", "connection_event.v0"),
-    texts!(LookupDue, "lookup_due"),
-    texts!(OutboundDelivery, "outbound_delivery"),
+    texts!(
+        ConnectionRow,
+        "connection_row",
+        "connection_row.v1",
+        "connection_row.v0"
+    ),
+    texts!(Delivery, "delivery", "delivery.v0"),
+    texts!(
+        ConnectionEvent,
+        "connection_event",
+        "connection_event.v1",
+        "connection_event.v0"
+    ),
+    texts!(LookupDue, "lookup_due", "lookup_due.v0"),
+    texts!(
+        OutboundDelivery,
+        "outbound_delivery",
+        "outbound_delivery.v0"
+    ),
     texts!(DeadLetter, "dead_letter"),
-    texts!(Batch, "batch", "batch.v0"),
-    texts!(Policy, "policy"),
+    texts!(Batch, "batch", "batch.v1", "batch.v0"),
+    texts!(Policy, "policy", "policy.v0"),
 ];
 
 // `Subject as usize` indexes the table: the order of both must be the same.

@@ -209,13 +209,15 @@ fn answer(mut stream: &TcpStream, (status, body): (u16, String)) -> std::io::Res
     stream.write_all(answer.as_bytes())
 }
 
+/// A System, if the client's id can be a certificate's name; inventory takes no other as one.
 fn identity(client: &str) -> String {
+    let kind = if client.len() == 36 { "System" } else { "User" };
     let document = serde_json::json!({ "identity": {
         "account_number": "111000",
         "auth_type": "cert-auth",
         "internal": { "org_id": "10000" },
         "system": { "cn": client, "cert_type": "system" },
-        "type": "System",
+        "type": kind,
     }});
     let encoded = STANDARD.encode(document.to_string());
     serde_json::json!({ "x-rh-identity": encoded }).to_string()

@@ -4,9 +4,10 @@
 //! Reading order: `process` (start, kill, restart), `mqtt` (publish, listen), `mosquitto` (a broker
 //! that is killed, paused and restarted), `kafka` and `registry` (the same with Kafka and a schema
 //! registry; `jvm`, `gate`, `ports` and `certificates` are what they stand on), `kafka_node` (nodes
-//! that share a system on Kafka), `load` (many publishers, who know what was acknowledged), `http`,
-//! `postgres` (the deployed database), `records` (what the ops port and the API say), `wait` (the
-//! condition decides, never the time).
+//! that share a system on Kafka), `load` (many publishers, who know what was acknowledged),
+//! `session` and `takeover` (devices that come back behind their own will), `http`, `postgres` (the
+//! deployed database), `records` (what the ops port and the API say), `wait` (the condition
+//! decides, never the time).
 
 pub mod certificates;
 pub mod gate;
@@ -28,8 +29,10 @@ pub mod postgres;
 pub mod process;
 pub mod records;
 pub mod registry;
+pub mod session;
+pub mod takeover;
 pub mod tidy;
 pub mod wait;
 
 pub use process::{Dev, Rollcall};
-pub use wait::eventually;
+pub use wait::{eventually, while_it_moves};

@@ -215,7 +215,15 @@ fn lives(name: &str, turn: usize, id: &str) -> (String, String) {
 /// the last message that counted.
 pub fn onlines(name: &str, turn: usize, id: &str) -> (String, String) {
     let client = device_name(name, turn % DEVICES);
-    let payload = payload::handshake(id).replace("ic-rhel8-dev-thelio", id);
+    // Its clock goes on, a millisecond with every turn.
+    let (seconds, millis) = (turn / 1_000 % 60, turn % 1_000);
+    let sent = format!(
+        "2020-12-04T17:{:02}:{seconds:02}.{millis:03}+00:00",
+        turn / 60_000 % 60
+    );
+    let payload = payload::handshake(id)
+        .replace("ic-rhel8-dev-thelio", id)
+        .replace("2020-12-04T17:22:24+00:00", &sent);
     (payload::status_topic(&client), payload)
 }
 

@@ -3,8 +3,8 @@
 //!
 //! Its memory is on disk only after a SIGTERM (and every half hour): what it has acknowledged and
 //! not delivered when it is killed is lost with it. Its defaults drop messages of a client that is
-//! away (`max_queued_messages` 1,000) and hold a fast one back (`max_inflight_messages` 20); both
-//! are off.
+//! away (`max_queued_messages` 1,000; QoS 0 at all) and hold a fast one back
+//! (`max_inflight_messages` 20); these are off.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,6 +15,14 @@ use anyhow::Context;
 
 use crate::lines::Lines;
 use crate::wait::eventually;
+
+/// What a broker beside rollcall must be told, as docker/mosquitto.conf and the README say it: keep
+/// everything for a bridge that is away, QoS 0 too, and across a restart.
+pub const SETTINGS: &str = "persistence true
+max_inflight_messages 0
+max_queued_messages 0
+queue_qos0_messages true
+";
 
 /// A broker, running or not; killed when dropped.
 pub struct Mosquitto {
@@ -37,8 +45,7 @@ impl Mosquitto {
         // Free now; nobody else asks for one by number.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let text = format!(
-            "persistence true\npersistence_location {}/\nuser root\nlog_dest stderr\n\
-             max_inflight_messages 0\nmax_queued_messages 0\nlistener {} {}\n{}",
+            "{SETTINGS}persistence_location {}/\nuser root\nlog_dest stderr\nlistener {} {}\n{}",
             folder.path().display(),
             address.port(),
             address.ip(),

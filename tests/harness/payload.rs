@@ -41,3 +41,22 @@ pub fn offline() -> String {
 pub fn offline_with(id: &str) -> String {
     format!(r#"{{"type": "offline", "message_id": "{id}", "version": 1}}"#)
 }
+
+/// A `connection-status` of the `rhc` dialect: `online` or `offline`. A will has the id and the
+/// time of its making, so both are fixed.
+pub fn rhc_status(client: &str, state: &str) -> String {
+    format!(
+        r#"{{"type": "connection-status", "message_id": "{client}-{state}", "version": 1,
+"sent": "2020-12-04T17:22:24+00:00", "content": {{"state": "{state}",
+"canonical_facts": {{"insights_id": "cabb61b6-e61d-4d70-b475-01f5c009e93c"}},
+"dispatchers": {{"rhc-worker-playbook": {{}}}}}}}}"#
+    )
+}
+
+/// The answer of the `rhc` dialect to the ping `id`.
+pub fn rhc_pong(id: &str) -> String {
+    format!(
+        r#"{{"type": "event", "message_id": "pong-{id}", "response_to": "{id}", "version": 1,
+"sent": "2020-12-04T17:22:24+00:00", "content": "pong"}}"#
+    )
+}

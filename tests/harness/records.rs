@@ -2,8 +2,6 @@
 //! API.
 
 use anyhow::Context;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use rollcall_model::Topic;
 use serde_json::Value;
 
@@ -153,11 +151,9 @@ impl Rollcall {
     }
 }
 
-/// Of which client an inventory message tells. Its identity says so in the suites; the system
-/// profile names only clients whose id is a UUID.
+/// Of which client an inventory message tells: its header says so. Identity and system profile name
+/// only clients whose id is a UUID.
 pub fn told_of(record: &Value) -> Option<String> {
-    let identity = record["value"]["platform_metadata"]["b64_identity"].as_str()?;
-    let document: Value = serde_json::from_slice(&STANDARD.decode(identity).ok()?).ok()?;
-    let name = document["identity"]["system"]["cn"].as_str()?;
-    Some(name.to_owned())
+    let client = record["headers"]["ce_subject"].as_str()?;
+    Some(client.to_owned())
 }

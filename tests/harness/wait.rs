@@ -31,3 +31,27 @@ pub fn eventually<T>(
         std::thread::sleep(PAUSE);
     }
 }
+
+/// Waits for `goal` for as long as `probe` gives more than ever before: what a machine can do
+/// decides how long it takes, and standing still for `patience` is what fails.
+pub fn while_it_moves(
+    what: &str,
+    goal: usize,
+    patience: Duration,
+    mut probe: impl FnMut() -> anyhow::Result<usize>,
+) -> anyhow::Result<()> {
+    let (mut most, mut moved_at) = (0, Instant::now());
+    loop {
+        let seen = probe();
+        match seen {
+            Ok(seen) if seen >= goal => return Ok(()),
+            Ok(seen) if seen > most => (most, moved_at) = (seen, Instant::now()),
+            _ => {}
+        }
+        if moved_at.elapsed() > patience {
+            let seconds = patience.as_secs();
+            anyhow::bail!("{most} of {goal} {what}, and no more for {seconds} s: {seen:?}");
+        }
+        std::thread::sleep(PAUSE);
+    }
+}

@@ -98,7 +98,8 @@ fn a_node_that_lacks_something_ends_with_2_and_names_the_key() {
     // (configuration, roles, what the error must say)
     let gateway =
         "[tenant]\nkind = \"gateway\"\nurl = \"https://gateway/\"\nca_file = \"none.pem\"\n";
-    let table: [(String, &[&str], &[&str]); 7] = [
+    let keys = "[mqtt]\nurl = \"mqtt://127.0.0.1:1\"\n[api]\npsk_file = \"none.json\"\n";
+    let table: [(String, &[&str], &[&str]); 8] = [
         (String::new(), &[], &["[process] data_dir"]),
         (data.clone(), &[], &["[mqtt] url", "mqtt://"]),
         (data.clone() + url, &[], &["[tenant] file", "orgId"]),
@@ -106,6 +107,11 @@ fn a_node_that_lacks_something_ends_with_2_and_names_the_key() {
             data.clone() + url + gateway,
             &[],
             &["[tenant] ca_file none.pem", "No such file"],
+        ),
+        (
+            data.clone() + keys,
+            &["api"],
+            &["[api] psk_file", "none.json", "No such file"],
         ),
         (data.clone(), &["resolve"], &["--role process"]),
         (data.clone(), &["brigde"], &["brigde", "bridge"]),

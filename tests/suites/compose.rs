@@ -44,7 +44,7 @@ fn every_role_is_a_service_that_prometheus_asks() {
     for role in ROLES {
         assert!(services.contains(&role), "no {role} in {services:?}");
         assert!(
-            prometheus.contains(&format!("- {role}:8081\n")),
+            prometheus.contains(&format!("- {role}:8090\n")),
             "{role} is not asked"
         );
         let lines = service(&resolved, role);
@@ -91,4 +91,26 @@ fn files_and_addresses_of_the_configuration_are_the_services() {
             .unwrap()
             .is_object()
     );
+}
+
+#[test]
+fn only_what_this_machine_asks_for_is_open_beside_the_probes() {
+    let text = tree::read("docker/rollcall.toml").unwrap();
+    let table: toml::Table = text.parse().unwrap();
+    let ops = &table["ops"];
+    assert_eq!(ops["probes_listen"].as_str(), Some("0.0.0.0:8090"));
+    assert_eq!(ops["listen"].as_str(), Some("127.0.0.1:8081"));
+    let resolved = config(&[]);
+    for role in ROLES {
+        let lines = service(&resolved, role);
+        let says = |text: &str| lines.iter().any(|line| line.contains(text));
+        let is_published = says("8081");
+        assert_eq!(is_published, ["process", "api"].contains(&role), "{role}");
+        assert_eq!(is_published, says("ROLLCALL_OPS__LISTEN"), "{lines:?}");
+        assert_eq!(
+            is_published,
+            says("ROLLCALL_OPS__ALLOW_REMOTE"),
+            "{lines:?}"
+        );
+    }
 }

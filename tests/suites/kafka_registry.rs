@@ -310,6 +310,7 @@ fn producers_with_schemas_of_their_own_are_read_or_dead_lettered() {
         user_properties: Vec::new(),
         bridge: String::new(),
         broker_generation: 0,
+        received_order: 0,
     };
     let single = rollcall_schemas::Record::encode(&ingress);
     assert!(body(&single).len() < single.len());

@@ -7,9 +7,12 @@
 )]
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 
 use rollcall_tests::load::{Load, Work, device_name};
 use rollcall_tests::process::Memory;
+use rollcall_tests::records::IDENTITY_10000;
 use rollcall_tests::{Dev, Rollcall, eventually, payload};
 
 const MIB: u64 = 1024 * 1024;
@@ -118,6 +121,36 @@ fn spoken(ids: &BTreeSet<String>) -> usize {
     devices.len()
 }
 
+/// Asks for long lists: some callers read theirs at the same time, others ask and never read.
+fn long_lists(rollcall: &Rollcall) {
+    let begin = |address: std::net::SocketAddr, path: &str| {
+        let mut caller = TcpStream::connect(address).unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: h\r\nx-rh-identity: {IDENTITY_10000}\r\n\r\n");
+        caller.write_all(request.as_bytes()).unwrap();
+        // It has been begun.
+        caller.read_exact(&mut [0; 12]).unwrap();
+        caller
+    };
+    let list = "/api/cloud-connector/v2/connections?limit=10000";
+    let records = "/ops/topics/connections/records?from=beginning";
+    let mut deaf: Vec<TcpStream> = (0..16).map(|_| begin(rollcall.http, list)).collect();
+    deaf.extend((0..4).map(|_| begin(rollcall.ops, records)));
+    // Counted as text: as documents they would take a gigabyte of this process.
+    let rows = |list: &str| list.matches("\"client_id\":").count();
+    let whole = || {
+        let page = "/ops/connections?limit=1000";
+        assert_eq!(rows(&rollcall.api(list).unwrap().body), 10_000);
+        assert_eq!(rows(&rollcall.ops(page).unwrap().body), 1_000);
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(whole);
+        }
+    });
+    drop(deaf);
+}
+
 #[test]
 fn load_and_restarts_stay_within_the_memory_figure() {
     let dev = Dev::new(CONFIG).unwrap();
@@ -153,6 +186,8 @@ fn load_and_restarts_stay_within_the_memory_figure() {
     let rollcall = dev.start().unwrap();
     wait_for_rows(&rollcall, rows);
     check_peak(&rollcall, "started after an end");
+    long_lists(&rollcall);
+    check_peak(&rollcall, "while long lists were asked for");
     // All of it, from the first record on.
     rollcall.terminate().unwrap();
     for folder in ["replica", "tables"] {

@@ -254,6 +254,78 @@ fn a_message_reaches_a_device_that_listens_and_no_other() {
     }
 }
 
+/// A message to `client` with a payload of so many bytes; gives its id.
+fn send(rollcall: &Rollcall, client: &str, bytes: usize) -> String {
+    let path = format!("/api/cloud-connector/v2/connections/{client}/message");
+    let url = format!("http://{}{path}", rollcall.http);
+    let body = format!(
+        r#"{{"directive": "echo", "payload": "{}"}}"#,
+        "x".repeat(bytes)
+    );
+    eventually("the API to take a message", || {
+        let reply = http::post(&url, &[("x-rh-identity", IDENTITY_10000)], &body)?;
+        anyhow::ensure!(reply.status == 201, "{} {}", reply.status, reply.body);
+        let id = reply.json()?["id"].as_str().map(str::to_owned);
+        Ok(id)
+    })
+    .unwrap()
+}
+
+/// Why a delivery ended as it did, once it has; empty when the broker took it.
+fn detail(rollcall: &Rollcall, client: &str, id: &str) -> String {
+    eventually("the end of a delivery", || {
+        let rows = rollcall.records_of(Topic::Outbox, &format!("{client}/{id}"))?;
+        let newest = rows.last().map(|row| &row["value"]);
+        let ended = newest.filter(|row| row["state"] == "acknowledged" || row["state"] == "failed");
+        Ok(ended.map(|row| row["detail"].as_str().unwrap_or_default().to_owned()))
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_message_over_the_brokers_packet_limit_fails_alone() {
+    for version in VERSIONS {
+        let mut mosquitto = Mosquitto::start().unwrap();
+        let node = node(&["large", "small"]);
+        let rollcall = node.run(&(mosquitto.url() + version), &[]).unwrap();
+        for client in ["large", "small"] {
+            let handshake = payload::handshake(client);
+            say(mosquitto.address, client, handshake.as_bytes(), true);
+            wait_for(&rollcall, client);
+        }
+        // The limit comes with the broker's restart.
+        mosquitto.terminate().unwrap();
+        let config = mosquitto.folder().join("mosquitto.conf");
+        let mut text = std::fs::read_to_string(&config).unwrap();
+        text.push_str("max_packet_size 20000\n");
+        std::fs::write(&config, text).unwrap();
+        let waiting = [
+            send(&rollcall, "large", 30_000),
+            send(&rollcall, "small", 10),
+        ];
+        mosquitto.resume().unwrap();
+        let later = [
+            send(&rollcall, "large", 30_000),
+            send(&rollcall, "small", 10),
+        ];
+        for [large, small] in [waiting, later] {
+            let why = detail(&rollcall, "large", &large);
+            assert!(
+                ["packet_too_large", "connection_closed"].contains(&&*why),
+                "{why}"
+            );
+            // The broker has it; that nobody listens, MQTT 5 says.
+            let why = detail(&rollcall, "small", &small);
+            assert!(["", "no_subscriber"].contains(&&*why), "{why}");
+        }
+        eventually("the node to be ready", || {
+            Ok((rollcall.ops("/readyz")?.status == 200).then_some(()))
+        })
+        .unwrap();
+        assert!(rollcall.terminate().unwrap().success());
+    }
+}
+
 #[test]
 fn a_wrong_password_ends_the_process_and_says_what_to_correct() {
     let mosquitto = Mosquitto::start_with(|folder| {

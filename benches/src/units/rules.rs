@@ -70,6 +70,8 @@ impl Steps {
             },
             appended_at: now,
             received_at: now,
+            bridge: 0,
+            received_order: 0,
             is_retained: false,
             is_redelivery: false,
         };

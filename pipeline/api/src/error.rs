@@ -1,6 +1,7 @@
 //! Why the replica stopped, a port does not open, or a section is refused.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use rollcall_model::Topic;
 
@@ -59,6 +60,49 @@ pub enum ConfigError {
         /// The address asked for.
         listen: SocketAddr,
     },
+    /// That is no name of a host.
+    #[error(
+        "[{section}] hosts: {host:?} is no host name; give it without scheme and port, or \"*\" \
+         for any"
+    )]
+    Host {
+        /// The section.
+        section: &'static str,
+        /// What was given.
+        host: String,
+    },
+    /// The file of keys cannot be used.
+    #[error("[api] psk_file = \"{}\" {source}", path.display())]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: KeysError,
+    },
+}
+
+/// What is wrong with a file of keys. Reads as the end of a sentence that begins with the file;
+/// quotes nothing of it.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Read(std::io::Error),
+    /// It is larger than any such file.
+    #[error("is larger than 1 MiB")]
+    TooLarge,
+    /// It has another shape.
+    #[error(
+        "is no JSON object of clients and keys, each named once, of 1 to 256 printable ASCII \
+         characters (line {line}, column {column})"
+    )]
+    Shape {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
 }
 
 /// Why a port does not open or stopped.
@@ -71,13 +115,6 @@ pub enum ServeError {
         listen: SocketAddr,
         /// The flag or key that sets it.
         setting: &'static str,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The listener broke.
-    #[error("cannot accept connections")]
-    Accept {
         /// What the system said.
         #[source]
         source: std::io::Error,

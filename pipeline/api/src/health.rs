@@ -45,6 +45,13 @@ pub enum Condition {
         /// Since when, RFC 3339.
         since: String,
     },
+    /// Ready to work in the place of another process, which does.
+    Standby,
+    /// It stands still, and may go on by itself.
+    Stalled {
+        /// What does, and since when.
+        reason: String,
+    },
     /// Stopped for good: only a restart or a person helps.
     Failed {
         /// Why, for an operator.
@@ -131,7 +138,7 @@ impl Health {
 impl Condition {
     /// Whether the component does its work.
     pub fn is_ready(&self) -> bool {
-        matches!(self, Self::Ready | Self::Degraded { .. })
+        matches!(self, Self::Ready | Self::Standby | Self::Degraded { .. })
     }
 }
 
@@ -139,6 +146,17 @@ impl Check {
     /// It works.
     pub fn ready(&self) {
         self.set(Condition::Ready);
+    }
+
+    /// It waits in case another process fails.
+    pub fn standby(&self) {
+        self.set(Condition::Standby);
+    }
+
+    /// It stands still.
+    pub fn stalled(&self, reason: impl Into<String>) {
+        let reason = reason.into();
+        self.set(Condition::Stalled { reason });
     }
 
     /// It does not work yet, or for the moment.

@@ -11,6 +11,7 @@
 //! `/readyz` says by how many records and seconds. What a log that does not answer means for
 //! requests stands in `silence`.
 
+mod browsers;
 mod comparisons;
 mod config;
 mod dead_letters;
@@ -18,6 +19,9 @@ mod error;
 mod guard;
 mod health;
 mod identity;
+mod keyed;
+mod keys;
+mod listing;
 mod message;
 mod ops;
 mod page;
@@ -26,6 +30,7 @@ mod problem;
 mod public;
 mod replica;
 mod requests;
+mod room;
 mod serve;
 mod shape;
 mod silence;
@@ -34,15 +39,18 @@ mod tenants;
 pub mod metrics;
 pub mod tail;
 
+pub use browsers::Hosts;
 pub use comparisons::{Comparison, Comparisons};
 pub use config::{Config, Lookup, OpsConfig};
-pub use error::{ConfigError, Error, ServeError};
+pub use error::{ConfigError, Error, KeysError, ServeError};
 pub use health::{Check, Condition, Health};
-pub use ops::{Ops, ops};
+pub use keys::Keys;
+pub use ops::{Ops, ops, probes};
 pub use public::{BASE, public};
 pub use replica::{Follower, Kept, Page, Replica};
 pub use requests::Requests;
-pub use serve::{bind, serve};
+pub use room::Room;
+pub use serve::{Bounds, bind, serve};
 
 #[cfg(test)]
 mod tests;

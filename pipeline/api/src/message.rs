@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use rollcall_model::Json;
 use rollcall_model::event::RequestBody;
+use rollcall_schemas::Object;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -35,7 +36,7 @@ impl Message {
     /// Errors: 400 with what is wrong; bodies over 1 MiB do not come this far.
     pub(crate) fn read(body: &[u8]) -> Result<Self, Problem> {
         let mut reader = serde_json::Deserializer::from_slice(body);
-        let shape = Shape::deserialize(&mut reader)
+        let Object(shape) = Object::<Shape>::deserialize(&mut reader)
             .map_err(|error| Problem::invalid(format!("malformed json: {error}")))?;
         if reader.end().is_err() {
             return Err(Problem::invalid("the body holds more than one object"));

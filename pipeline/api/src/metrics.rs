@@ -18,6 +18,12 @@ use crate::serve::stopped;
 pub const REQUESTS: &str = "rollcall_api_requests_total";
 /// Time to the head of the response, in seconds. Label `route`.
 pub const REQUEST_DURATION: &str = "rollcall_api_request_duration_seconds";
+/// Files, sockets among them, that the process has open.
+pub const OPEN_FILES: &str = "rollcall_open_files";
+/// HTTP connections open. Label `port`.
+pub const OPEN_CONNECTIONS: &str = "rollcall_api_open_connections";
+/// HTTP connections closed at once. Labels `port`, `reason`.
+pub const CONNECTIONS_REFUSED: &str = "rollcall_api_connections_refused_total";
 /// Rows by presence, as the replica knows them. Label `presence`.
 pub const CONNECTIONS: &str = "rollcall_connections";
 /// Records of a changelog that the replica has not read yet. Label `topic`.
@@ -70,6 +76,13 @@ pub fn describe() {
         REQUEST_DURATION,
         Unit::Seconds,
         "Time to the head of a response."
+    );
+    describe_gauge!(OPEN_FILES, Unit::Count, "Files and sockets open.");
+    describe_gauge!(OPEN_CONNECTIONS, Unit::Count, "HTTP connections open.");
+    describe_counter!(
+        CONNECTIONS_REFUSED,
+        Unit::Count,
+        "HTTP connections closed at once: too many, or no descriptors left."
     );
     describe_gauge!(CONNECTIONS, Unit::Count, "Connection rows, by presence.");
     describe_gauge!(
@@ -142,15 +155,38 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 }
 
 /// Keeps the recorder's memory bounded until `stop` shows true: without it samples pile up between
-/// scrapes.
-pub async fn upkeep(handle: PrometheusHandle, mut stop: watch::Receiver<bool>) {
+/// scrapes. Also counts the files that the process has open, of which connections may have
+/// `for_connections`.
+pub async fn upkeep(
+    handle: PrometheusHandle,
+    for_connections: u64,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
+    let mut has_too_many = false;
     loop {
         tokio::select! {
             () = stopped(&mut stop) => return,
             _ = ticks.tick() => handle.run_upkeep(),
         }
+        let open = open_files();
+        gauge!(OPEN_FILES).set(open.unwrap_or(u64::MAX) as f64);
+        let is_news = !has_too_many;
+        has_too_many = open.is_none_or(|open| open > for_connections);
+        if has_too_many && is_news {
+            tracing::error!(
+                open,
+                for_connections,
+                "Too many open files: connections use what is kept for the stores."
+            );
+        }
     }
+}
+
+/// Files that the process has open; `None` when there is not even one left to look.
+fn open_files() -> Option<u64> {
+    let files = std::fs::read_dir("/proc/self/fd").ok()?;
+    u64::try_from(files.count()).ok()
 }
 
 /// A recorder's settings: real histograms, because summaries of several processes cannot be added
@@ -171,6 +207,16 @@ pub(crate) fn answered(route: &str, status: u16, seconds: f64) {
     let status = status.to_string();
     counter!(REQUESTS, "route" => route.to_owned(), "status" => status).increment(1);
     histogram!(REQUEST_DURATION, "route" => route.to_owned()).record(seconds);
+}
+
+/// A port has so many connections more, or fewer.
+pub(crate) fn connections_open(port: &'static str, more: f64) {
+    gauge!(OPEN_CONNECTIONS, "port" => port).increment(more);
+}
+
+/// A port refused a connection.
+pub(crate) fn connection_refused(port: &'static str, reason: &'static str) {
+    counter!(CONNECTIONS_REFUSED, "port" => port, "reason" => reason).increment(1);
 }
 
 /// The number of rows of one presence changed.

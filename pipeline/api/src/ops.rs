@@ -11,11 +11,13 @@ mod tenants;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rollcall_log::Log;
 use tokio::sync::watch;
 
+use crate::browsers::from_here;
 use crate::comparisons::Comparisons;
 use crate::guard::{REQUEST_TIMEOUT, guard};
 use crate::health::Health;
@@ -50,24 +52,39 @@ impl Ops {
     }
 }
 
-/// The ops port's routes.
-pub fn ops(state: Ops) -> Router {
-    let (replica, requests) = (state.replica.clone(), state.requests.clone());
-    let router = Router::new()
+/// Metrics and probes alone, for a port that may be open: nothing can be written there, and no
+/// client's data are shown.
+pub fn probes(state: Ops) -> Router {
+    guard(unguarded_probes().with_state(state), REQUEST_TIMEOUT)
+}
+
+fn unguarded_probes() -> Router<Ops> {
+    Router::new()
         .route("/metrics", get(probes::metrics))
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
         .route("/startupz", get(probes::startup))
+}
+
+/// The ops port's routes. Other sites' pages are refused; which names the port answers to is
+/// [`crate::Hosts`]' affair.
+pub fn ops(state: Ops) -> Router {
+    let (replica, requests) = (state.replica.clone(), state.requests.clone());
+    let router = unguarded_probes()
         .route("/ops/connections", get(connections::list))
         .route("/ops/connections/{id}", get(connections::get))
+        // Ids such as `..` or `a/b`, which paths cannot name.
+        .route("/ops/connection", get(connections::get_named))
+        .route("/ops/connection/message", post(connections::message_named))
         .route("/ops/connections/{id}/message", post(connections::message))
-        .route("/ops/topics/{topic}/records", get(records::stream))
+        .route("/ops/topics/{topic}/records", get(records::list))
         .route("/ops/dead-letters", get(dead_letters::list))
         .route("/ops/dead-letters/replay", post(dead_letters::replay))
         .route("/ops/tenantless", get(tenants::list))
         .route("/ops/tenants/retry", post(tenants::retry))
         .route("/ops/tenants/assign", post(tenants::assign))
         .route("/ops/tenants/remove", post(tenants::remove))
+        .route_layer(from_fn(from_here))
         .with_state(state);
     guard(silence(router, replica, requests), REQUEST_TIMEOUT)
 }

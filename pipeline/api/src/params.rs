@@ -43,6 +43,12 @@ impl Params {
             .map(|(_, value)| value.as_str())
     }
 
+    /// All of them, in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.0.iter();
+        pairs.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The first value of `name`, unless it is empty.
     pub(crate) fn filled(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| !value.is_empty())
@@ -70,5 +76,15 @@ impl Params {
         let number = usize::try_from(number)
             .map_err(|_| Problem::invalid(format!("{name}: must be >= 0")))?;
         Ok(Some(number))
+    }
+
+    /// As [`Params::number`], refused over `max`: what is cut in silence is taken for all there is.
+    pub(crate) fn up_to(&self, name: &str, max: usize) -> Result<Option<usize>, Problem> {
+        match self.number(name)? {
+            Some(number) if number > max => Err(Problem::invalid(format!(
+                "{name}: must be <= {max}; ask for more in further pages"
+            ))),
+            number => Ok(number),
+        }
     }
 }

@@ -106,6 +106,12 @@ impl Problem {
         }
     }
 
+    /// As many streams of records are open as may be.
+    pub(crate) fn too_many_streams(most: usize) -> Self {
+        let detail = format!("{most} streams of records are open already; end one of them");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", detail)
+    }
+
     /// Our own fault: `error` is for the log, the caller learns that it was not him.
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error, "Request failed.");
@@ -113,6 +119,14 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", detail)
     }
 }
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.title, self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {

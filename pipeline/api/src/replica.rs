@@ -19,20 +19,23 @@ mod tenantless;
 mod totals;
 mod write;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use rollcall_log::{Clock, Log};
-use rollcall_model::Policy;
 use rollcall_model::row::Presence;
+use rollcall_model::{DeliveryId, Policy};
 use rollcall_tables::{Error, MemoryPairs, Pairs, Table};
 use tokio::sync::{Semaphore, watch};
+use uuid::Uuid;
 
 use crate::config::Lookup;
 use crate::metrics;
 use crate::problem::Problem;
+use crate::room::Room;
 use compare::Compared;
 use totals::Totals;
 
@@ -50,7 +53,7 @@ pub(crate) const PRESENCES: [Presence; 4] = [
     Presence::Unverified,
 ];
 
-/// Lists made at the same time: each may hold [`crate::page::LIMIT_MAX`] rows.
+/// Lists, or pieces of them, made at the same time.
 const LISTS_MAX: usize = 4;
 
 /// Nothing is waiting.
@@ -75,13 +78,24 @@ pub struct Replica {
     shared: Arc<Shared>,
 }
 
-/// A part of the rows that an organisation may see.
+/// A part of an organisation's rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// How many there are in all.
     pub total: usize,
     /// Encoded rows by client id, at most as many as asked for.
     pub values: Vec<Bytes>,
+}
+
+/// Which of the rows that an organisation may see are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<'a> {
+    /// Behind this client id, if one is given.
+    pub(crate) after: Option<&'a [u8]>,
+    /// Without so many of them.
+    pub(crate) skipped: usize,
+    /// At most so many.
+    pub(crate) limit: usize,
 }
 
 /// What the handles and the follower share.
@@ -189,6 +203,22 @@ impl Replica {
         read::get(view.as_ref(), Table::Connections, client)
     }
 
+    /// Shows `visit` rows and their keys by client id, from the first after `after`, until it says
+    /// enough: those of one organisation, whatever their presence, or everybody's. One row is in
+    /// memory at a time, or a few.
+    pub(crate) fn each(
+        &self,
+        org_id: Option<&str>,
+        after: Option<&[u8]>,
+        visit: &mut dyn FnMut(Bytes, Bytes) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let view = self.shared.pairs.view();
+        match org_id {
+            Some(org_id) => read::each_of_org(view.as_ref(), org_id, after, visit),
+            None => read::each(view.as_ref(), Table::Connections, &[], after, visit),
+        }
+    }
+
     /// Rows and their keys by client id, from the first after `after`, whoever owns them.
     pub fn scan(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<(Bytes, Bytes)>, Error> {
         let view = self.shared.pairs.view();
@@ -206,27 +236,76 @@ impl Replica {
         read::scan_org(view.as_ref(), org_id, after, limit)
     }
 
-    /// Encoded deliveries of a client, at most `limit`.
-    pub fn deliveries(&self, client: &[u8], limit: usize) -> Result<Vec<Bytes>, Error> {
+    /// Encoded deliveries of a client: at most `limit`, and of about `bytes` together.
+    pub fn deliveries(
+        &self,
+        client: &[u8],
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<Bytes>, Error> {
         let view = self.shared.pairs.view();
         // Keys are client id, 0x00, delivery id, and no client id holds 0x00.
         let prefix = [client, &[0]].concat();
-        let rows = read::scan(view.as_ref(), Table::Outbox, &prefix, None, limit)?;
-        Ok(rows.into_iter().map(|(_, value)| value).collect())
+        let (mut found, mut left) = (Vec::new(), bytes);
+        read::each(
+            view.as_ref(),
+            Table::Outbox,
+            &prefix,
+            None,
+            &mut |_, value| {
+                left = left.saturating_sub(value.len());
+                found.push(value);
+                match found.len() < limit && left > 0 {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                }
+            },
+        )?;
+        Ok(found)
     }
 
-    /// What callers of `org_id` may see: connected rows with a tenant, by client id.
+    /// Ids of a client's deliveries that begin with `begin`.
+    pub(crate) fn delivery_ids(
+        &self,
+        client: &[u8],
+        begin: &[u8],
+    ) -> Result<Vec<DeliveryId>, Error> {
+        let view = self.shared.pairs.view();
+        let prefix = [client, &[0], begin].concat();
+        let mut found = Vec::new();
+        read::each(
+            view.as_ref(),
+            Table::Outbox,
+            &prefix,
+            None,
+            &mut |key, _| {
+                let id = key.get(client.len() + 1..);
+                let id = id.and_then(|id| Uuid::from_slice(id).ok());
+                found.extend(id.map(DeliveryId));
+                ControlFlow::Continue(())
+            },
+        )?;
+        Ok(found)
+    }
+
+    /// What callers of `org_id` see of their own: connected rows, by client id.
     ///
     /// Takes time in proportion to `offset + limit`, and holds up nobody.
-    pub fn page(
+    pub fn page(&self, org_id: &str, offset: usize, limit: usize) -> Result<Page, Error> {
+        let view = self.shared.pairs.view();
+        read::page(view.as_ref(), org_id, offset, limit)
+    }
+
+    /// As [`Replica::page`], row by row from the first after `after`, until `visit` says enough.
+    /// Gives how many there are in all; `offset` counts from the beginning.
+    pub(crate) fn each_owned(
         &self,
         org_id: &str,
-        lookup: Lookup,
-        offset: usize,
-        limit: usize,
-    ) -> Result<Page, Error> {
+        part: Part<'_>,
+        visit: &mut dyn FnMut(Bytes, Bytes) -> ControlFlow<()>,
+    ) -> Result<usize, Error> {
         let view = self.shared.pairs.view();
-        read::page(view.as_ref(), org_id, lookup, offset, limit)
+        read::each_owned(view.as_ref(), org_id, part, visit)
     }
 
     /// The row of `client` if callers of `org_id` may see it.
@@ -310,6 +389,21 @@ impl Replica {
         let replica = self.clone();
         let made = tokio::task::spawn_blocking(move || make(&replica)).await;
         made.map_err(|error| Problem::internal(&error))?
+    }
+
+    /// Has a piece of a list made like [`Replica::list`], and waits for room for it; meanwhile no
+    /// other is made in its place.
+    pub(crate) async fn piece<T: Send + 'static>(
+        &self,
+        room: &Room,
+        make: impl FnOnce(&Replica) -> Result<(Vec<u8>, T), Problem> + Send + 'static,
+    ) -> Result<(Bytes, T), Problem> {
+        let turn = self.shared.lists.acquire().await;
+        let _turn = turn.map_err(|error| Problem::internal(&error))?;
+        let replica = self.clone();
+        let made = tokio::task::spawn_blocking(move || make(&replica)).await;
+        let (piece, rest) = made.map_err(|error| Problem::internal(&error))??;
+        Ok((room.hold(piece).await, rest))
     }
 
     /// What the comparisons with the schedule have come to.

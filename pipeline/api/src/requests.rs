@@ -14,8 +14,10 @@ use rollcall_schemas::Record;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::keyed::{self, Remembered};
 use crate::message::Message;
 use crate::problem::Problem;
+use crate::replica::Replica;
 
 /// Makes a request repeatable: the same key for the same client is the same request (IETF draft
 /// `idempotency-key-header`).
@@ -23,9 +25,6 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Longest key taken, in bytes.
 const KEY_BYTES_MAX: usize = 256;
-
-/// Namespace of the ids made of idempotency keys. Arbitrary, and fixed for ever.
-const NAMESPACE: Uuid = Uuid::from_u128(0x6f1a_55c2_0c0e_5a57_8f4b_7a5b_64d2_91c3);
 
 /// How long a request waits for the log; below the bound of an answer, so that it says why.
 const APPEND_WITHIN: Duration = Duration::from_secs(5);
@@ -40,12 +39,17 @@ const TRACE_HEADER: &str = "traceparent";
 pub struct Requests {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
+    remembered: Arc<Remembered>,
 }
 
 impl Requests {
     /// Requests go to `log`; relative deadlines count from `clock`.
     pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>) -> Self {
-        Self { log, clock }
+        Self {
+            log,
+            clock,
+            remembered: Arc::default(),
+        }
     }
 
     /// The time `age_ms` ago, milliseconds UTC since 1970.
@@ -61,8 +65,12 @@ impl Requests {
 
     /// Asks for `body` to be sent to the client of `row`: `201 {"id"}` once the request is durable.
     /// What becomes of it stands in `outbox` and `events` under that id.
+    ///
+    /// Under an idempotency key, the same body gives the first request's id, and another body is
+    /// 422.
     pub(crate) async fn send(
         &self,
+        replica: &Replica,
         row: &ConnectionRow,
         requester: String,
         headers: &HeaderMap,
@@ -71,13 +79,16 @@ impl Requests {
         let message = Message::read(body)?;
         let key = idempotency_key(headers)?;
         let id = match &key {
-            // Of one organisation: another's key must not hide this request.
+            // Of one requester: another's key must not hide this request, and a Satellite has
+            // requesters of many organisations.
             Some(key) => {
-                let name = format!("{}|{}|{key}", row.org_id, row.client_id);
-                DeliveryId(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+                let id = keyed::id(&requester, row.client_id.as_str(), key, body);
+                self.is_first(replica, row, id)?;
+                id
             }
             None => DeliveryId(Uuid::new_v4()),
         };
+        let is_keyed = key.is_some();
         let deadline_ms = message.deadline_ms;
         let request = OutboundRequest {
             id,
@@ -86,9 +97,33 @@ impl Requests {
             idempotency_key: key.unwrap_or_default(),
             requester,
         };
-        self.append(&row.client_id, &request, headers).await?;
+        let appended = self.append(&row.client_id, &request, headers).await;
+        if appended.is_err() && is_keyed {
+            self.remembered.forget(&id);
+        }
+        appended?;
         let body = Json(json!({ "id": id.to_string() }));
         Ok((StatusCode::CREATED, body).into_response())
+    }
+
+    /// Refuses `id` if another body was sent under its key.
+    fn is_first(
+        &self,
+        replica: &Replica,
+        row: &ConnectionRow,
+        id: DeliveryId,
+    ) -> Result<(), Problem> {
+        let (client, part) = (row.client_id.as_bytes(), keyed::key_part(&id));
+        let known = replica.ask(|replica| replica.delivery_ids(client, &part))?;
+        let is_known = known.contains(&id);
+        if is_known || (known.is_empty() && self.remembered.first(id) == id) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Idempotency key reused",
+            format!("another body was sent to this client under this {IDEMPOTENCY_KEY}"),
+        ))
     }
 
     async fn append(
@@ -120,9 +155,14 @@ impl Requests {
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        let detail = format!("the request has more than one {IDEMPOTENCY_KEY} header");
+        return Err(Problem::invalid(detail));
+    }
     match value.to_str() {
         Ok(key) if !key.is_empty() && key.len() <= KEY_BYTES_MAX => Ok(Some(key.to_owned())),
         _ => Err(Problem::invalid(format!(

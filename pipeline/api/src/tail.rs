@@ -3,12 +3,13 @@
 //!
 //! `rollcall tail` uses it on a stopped data directory, the ops port on the running log.
 
+mod last;
 mod line;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rollcall_log::{Error, Log, ReadLimit, Stored};
+use rollcall_log::{Error, LOOK_EVERY, Log, ReadLimit, Stored};
 use rollcall_model::Topic;
 use tokio::sync::watch;
 
@@ -18,7 +19,7 @@ pub(crate) use line::decoded;
 /// Records of one partition that wait to be merged.
 const READ_LIMIT: ReadLimit = ReadLimit {
     records: 128,
-    bytes: 256 * 1024,
+    bytes: 64 * 1024,
 };
 
 /// Where a tail begins.
@@ -113,6 +114,10 @@ impl Tail {
         self.appended.borrow_and_update();
         for (partition, part) in (0..).zip(&mut self.parts) {
             part.end = self.log.offsets(self.topic, partition)?.end;
+            if part.next >= part.end {
+                // Or nobody would tell that more has come.
+                self.log.follow(self.topic, partition, part.next)?;
+            }
         }
         self.pull_round()
     }
@@ -124,10 +129,11 @@ impl Tail {
         self.pull_round()
     }
 
-    /// Waits until the log has grown since [`Tail::pull`] gave `None`; false when it never will
-    /// again.
+    /// Waits until the log has grown since [`Tail::pull`] gave `None`, or it is time to look all
+    /// the same; false when it never will again.
     pub async fn wait(&mut self) -> bool {
-        self.appended.changed().await.is_ok()
+        let told = tokio::time::timeout(LOOK_EVERY, self.appended.changed()).await;
+        told.is_err() || told.is_ok_and(|told| told.is_ok())
     }
 
     /// The round's next record.

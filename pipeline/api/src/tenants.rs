@@ -1,6 +1,8 @@
 //! What an operator does about tenants, apart from HTTP: which rows are meant, what is said of
 //! each, and the records that come of it. No IO of its own but reading the replica.
 
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
 use rollcall_log::NewRecord;
 use rollcall_model::event::{AnswerSource, TenantAnswer, TenantOutcome};
@@ -15,6 +17,9 @@ use crate::replica::{Replica, Tenantless, WHYS, Why};
 
 /// Largest identity that may be assigned, in bytes: what a gateway's answer may have.
 const IDENTITY_BYTES_MAX: usize = 64 * 1024;
+
+/// Rows read at a time.
+const READ_AT_ONCE: usize = 32;
 
 /// What stands as the cause of a look-up that an operator asks for.
 const ASKED: &str = "an operator asks";
@@ -61,14 +66,14 @@ pub(crate) fn page(
             continue;
         }
         let place = after.take().filter(|place| place.why == one);
-        let place = place.as_ref().map(|place| (place.since, &place.client[..]));
-        // One more shows whether there is more.
-        for row in replica.tenantless(one, place, limit + 1 - data.len())? {
+        let place = place.map(|place| (place.since, place.client));
+        let found = each(replica, one, place, |row| {
             if row.since >= before {
-                break;
+                return ControlFlow::Break(false);
             }
+            // One more shows whether there is more.
             if data.len() == limit {
-                return Ok((data, last.map(|place| place.text())));
+                return ControlFlow::Break(true);
             }
             data.push(shown(one, &row));
             last = Some(Place {
@@ -76,9 +81,37 @@ pub(crate) fn page(
                 since: row.since,
                 client: row.client,
             });
+            ControlFlow::Continue(())
+        })?;
+        if found == ControlFlow::Break(true) {
+            return Ok((data, last.map(|place| place.text())));
         }
     }
     Ok((data, None))
+}
+
+/// Shows `visit` connected rows without a tenant for one cause, until it says enough: few are in
+/// memory, as each may be large.
+fn each(
+    replica: &Replica,
+    why: Why,
+    mut after: Option<(i64, Bytes)>,
+    mut visit: impl FnMut(Tenantless) -> ControlFlow<bool>,
+) -> Result<ControlFlow<bool>, Error> {
+    loop {
+        let place = after.as_ref().map(|(since, client)| (*since, &client[..]));
+        let rows = replica.tenantless(why, place, READ_AT_ONCE)?;
+        let Some(last) = rows.last() else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        after = Some((last.since, last.client.clone()));
+        for row in rows {
+            let said = visit(row);
+            if said.is_break() {
+                return Ok(said);
+            }
+        }
+    }
 }
 
 /// A row as the list has it.

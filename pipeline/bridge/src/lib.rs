@@ -17,6 +17,7 @@ mod subscribe;
 mod write;
 
 pub mod metrics;
+mod order;
 
 pub use config::{Options, Source};
 pub use facts::{Outcome, PublishFacts};

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ::metrics::{counter, describe_counter, describe_histogram, histogram};
+use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use rollcall_model::{DeadLetter, ReasonCode, Topic};
 use tracing::{debug, error, info, trace};
 
@@ -11,6 +11,7 @@ use crate::facts::Outcome;
 const PUBLISHES: &str = "rollcall_bridge_publishes_total";
 const STORED: &str = "rollcall_bridge_records_total";
 const DEAD_LETTERS: &str = "rollcall_bridge_dead_letters_total";
+const LEADER: &str = "rollcall_bridge_is_leader";
 const APPEND: &str = "rollcall_bridge_append_duration_seconds";
 
 /// Publishes that the log did not take since it last took one.
@@ -24,6 +25,10 @@ pub fn describe() {
     );
     describe_counter!(STORED, "Publishes stored, by topic of the log");
     describe_counter!(DEAD_LETTERS, "Publishes refused, by reason");
+    describe_gauge!(
+        LEADER,
+        "1 while this bridge takes publishes, 0 while it stands by"
+    );
     describe_histogram!(APPEND, "Time from a publish to its record being durable");
     for outcome in Outcome::ALL {
         counter!(PUBLISHES, "outcome" => outcome.as_str()).increment(0);
@@ -34,6 +39,11 @@ pub fn describe() {
     for reason in ReasonCode::ALL {
         counter!(DEAD_LETTERS, "reason" => reason.as_str()).increment(0);
     }
+}
+
+/// Whether this bridge takes publishes, of several that could.
+pub fn leads(is_leader: bool) {
+    gauge!(LEADER).set(f64::from(u8::from(is_leader)));
 }
 
 /// A publish is in the log.

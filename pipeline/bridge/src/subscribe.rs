@@ -20,15 +20,10 @@ const DELIVERIES_MAX: usize = 256;
 /// A publish that the log does not take is refused: the session brings it again, with all that came
 /// behind it, so a record may be in the log twice, its second with the DUP flag.
 pub async fn run(mut inbound: Inbound, log: Arc<dyn Log>, clock: Arc<dyn Clock>, options: Options) {
-    let new_writer = || {
-        Arc::new(IngressWriter::new(
-            log.clone(),
-            clock.clone(),
-            options.clone(),
-        ))
-    };
-    let mut writer = new_writer();
-    let mut session = 0;
+    // Of the session that brought the last delivery. Not before there is one: another process may
+    // have had the session until then, and generations rise.
+    let mut writer: Option<(u64, Arc<IngressWriter>)> = None;
+    let first_writer = || IngressWriter::new(log.clone(), clock.clone(), options.clone());
     let mut arrived = Vec::with_capacity(DELIVERIES_MAX);
     let mut writing = FuturesUnordered::new();
     let mut is_open = true;
@@ -37,17 +32,23 @@ pub async fn run(mut inbound: Inbound, log: Arc<dyn Log>, clock: Arc<dyn Clock>,
             count = inbound.recv_many(&mut arrived, DELIVERIES_MAX), if is_open => {
                 is_open = count > 0;
                 for mut delivery in arrived.drain(..) {
-                    if delivery.session != session {
-                        // A new generation, and so a new writer (see `Options::broker_generation`).
-                        session = delivery.session;
-                        writer = new_writer();
+                    let session = delivery.session;
+                    // A new generation, and so a new writer (`Options::broker_generation`).
+                    let next = match &writer {
+                        Some((known, _)) if *known == session => None,
+                        Some((_, last)) => Some(last.next_session()),
+                        None => Some(first_writer()),
+                    };
+                    if let Some(next) = next {
+                        writer = Some((session, Arc::new(next)));
                     }
+                    let Some((_, writer)) = writer.clone() else { continue };
                     let facts = facts(&mut delivery);
-                    let writer = writer.clone();
                     let mut write = Box::pin(async move {
                         (delivery, writer.write(facts).await)
                     });
-                    // The first poll appends, so the log has them in this order.
+                    // The first poll gives it its place in the order of receipt, and appends
+                    // unless an earlier one of its client is on its way to another topic.
                     match futures::poll!(&mut write) {
                         std::task::Poll::Ready((delivery, outcome)) => answer(delivery, outcome),
                         std::task::Poll::Pending => writing.push(write),

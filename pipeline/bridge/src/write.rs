@@ -5,19 +5,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use rollcall_log::{Append, Clock, Log, NewRecord};
+use rollcall_log::{Append, BEHIND_HEADER, Clock, Log, NewRecord};
 use rollcall_model::ingress::IngressKind;
 use rollcall_model::{DeadLetter, Ingress, Millis, Topic};
-use rollcall_schemas::Record;
 use rollcall_schemas::dialect::{Route, route};
+use rollcall_schemas::{Record, partition};
 
 use crate::config::{Options, Source};
 use crate::facts::{Outcome, PublishFacts};
 use crate::headers::{Facts, TYPE_DEAD_LETTER, TYPE_PUBLISH, headers};
+use crate::order::Order;
 use crate::{metrics, refuse};
 
-/// Writes publishes to the log. Calls may overlap; those of one client keep their order if its
-/// caller waits for each, as MQTT asks of a broker.
+/// Writes publishes to the log. Calls may overlap: those of one client are numbered, and stand in
+/// the log, in the order in which they are polled first.
 pub struct IngressWriter {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
@@ -25,6 +26,24 @@ pub struct IngressWriter {
     generation: u64,
     /// Records written by this writer; the second half of their `ce_id`.
     sequence: AtomicU64,
+    order: Arc<Order>,
+}
+
+/// What of a publish's receipt is told by its caller.
+#[derive(Clone, Copy)]
+enum Receipt {
+    /// It is received by this bridge, now.
+    Now(Millis),
+    /// Another bridge received it, then; it does not stand in this one's order.
+    Elsewhere(Millis),
+}
+
+impl Receipt {
+    fn at(self) -> Millis {
+        match self {
+            Receipt::Now(at) | Receipt::Elsewhere(at) => at,
+        }
+    }
 }
 
 impl IngressWriter {
@@ -37,13 +56,28 @@ impl IngressWriter {
             options,
             generation,
             sequence: AtomicU64::new(0),
+            order: Arc::default(),
+        }
+    }
+
+    /// The writer of this bridge's next session with its broker: a new generation, in the same
+    /// order of receipt.
+    pub fn next_session(&self) -> Self {
+        Self {
+            log: self.log.clone(),
+            clock: self.clock.clone(),
+            options: self.options.clone(),
+            generation: self.options.generation(self.clock.now()),
+            sequence: AtomicU64::new(0),
+            order: self.order.clone(),
         }
     }
 
     /// Stores one publish, or says why not. When it is done, what it says is durable; dropped
     /// before that, the record may be in the log or not, and the publish must not be acknowledged.
     pub async fn write(&self, facts: PublishFacts) -> Outcome {
-        self.write_received(facts, self.clock.now()).await.0
+        let receipt = Receipt::Now(self.clock.now());
+        self.write_as(facts, receipt).await.0
     }
 
     /// As [`IngressWriter::write`], of a publish that another bridge received before; gives the
@@ -53,6 +87,11 @@ impl IngressWriter {
         facts: PublishFacts,
         received_at: Millis,
     ) -> (Outcome, Option<u64>) {
+        self.write_as(facts, Receipt::Elsewhere(received_at)).await
+    }
+
+    async fn write_as(&self, facts: PublishFacts, receipt: Receipt) -> (Outcome, Option<u64>) {
+        let received_at = receipt.at();
         match route(&facts.topic, &self.options.prefixes) {
             Ok(None) => {
                 metrics::not_ours(&facts.topic);
@@ -66,7 +105,7 @@ impl IngressWriter {
                 let key = Bytes::copy_from_slice(route.client.as_bytes());
                 match refuse::too_large(&facts, &key, received_at) {
                     Some(letter) => (self.bury(letter, &facts, Some(key)).await, None),
-                    None => self.store(facts, route, key, received_at).await,
+                    None => self.store(facts, route, key, receipt).await,
                 }
             }
         }
@@ -77,12 +116,22 @@ impl IngressWriter {
         facts: PublishFacts,
         route: Route,
         key: Bytes,
-        received_at: Millis,
+        receipt: Receipt,
     ) -> (Outcome, Option<u64>) {
+        let received_at = receipt.at();
+        let turn = match receipt {
+            Receipt::Now(at) => Some(self.order.receive(&key, route.topic, at)),
+            Receipt::Elsewhere(_) => None,
+        };
         // How long it takes is measured by a clock that does not jump, not by the one of the
         // records.
         let began = Instant::now();
-        let headers = self.headers(TYPE_PUBLISH, route.client.as_str(), &facts, received_at);
+        let mut headers = self.headers(TYPE_PUBLISH, route.client.as_str(), &facts, received_at);
+        let partition = partition::for_key(&key, self.log.partitions(route.topic));
+        if let Some(turn) = &turn {
+            turn.come().await;
+            headers.extend(self.behind(route.topic, partition));
+        }
         let ingress = Ingress {
             kind: IngressKind::Publish,
             dialect: route.dialect,
@@ -95,17 +144,33 @@ impl IngressWriter {
             received_at,
             bridge: self.options.bridge.clone(),
             broker_generation: self.generation,
+            received_order: turn.as_ref().map_or(0, |turn| turn.number),
         };
-        match self
-            .append(route.topic, Some(key), ingress.encode(), headers)
-            .await
-        {
+        let append = self.append(route.topic, Some(key), ingress.encode(), headers);
+        let appended = match &turn {
+            Some(turn) => turn.take(append).await,
+            None => append.await,
+        };
+        match appended {
             Ok(offset) => {
+                if let (Some(_), Some(offset)) = (&turn, offset) {
+                    self.order.wrote(route.topic, partition, offset);
+                }
                 metrics::stored(route.topic, began.elapsed().as_secs_f64());
                 (Outcome::Stored, offset)
             }
             Err(outcome) => (outcome, None),
         }
+    }
+
+    /// Says behind what of the other topic a record of `topic` stands.
+    fn behind(&self, topic: Topic, partition: u32) -> Option<(String, Bytes)> {
+        let other = match topic {
+            Topic::Status => Topic::Messages,
+            _ => Topic::Status,
+        };
+        let end = self.order.end(other, partition);
+        (end > 0).then(|| (BEHIND_HEADER.to_owned(), end.to_string().into()))
     }
 
     async fn bury(&self, letter: DeadLetter, facts: &PublishFacts, key: Option<Bytes>) -> Outcome {

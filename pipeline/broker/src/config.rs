@@ -26,6 +26,10 @@ pub struct Options {
     /// beyond it. A new subscriber gets all retained messages at once, so this is also the most it
     /// can be sent.
     pub queue_messages_max: usize,
+    /// Bytes of messages that all queues together may hold, and those under way, at most; beyond it
+    /// messages go to the hook and to no subscriber (and are counted, and logged), and what is sent
+    /// to devices fails.
+    pub queue_bytes_max: usize,
     /// Publishes of one client in flight to it, and QoS 2 exchanges in flight from it, at most.
     pub inflight_max: u16,
     /// How long an MQTT 3.1.1 session without clean-session is kept after its connection; MQTT 5
@@ -52,6 +56,7 @@ impl Options {
             retained_max: 200_000,
             retained_bytes_max: 512 * 1024 * 1024,
             queue_messages_max: 200_000,
+            queue_bytes_max: 64 * 1024 * 1024,
             inflight_max: 1_024,
             session_expiry: Duration::from_secs(24 * 60 * 60),
             takeover_wait: Duration::from_secs(5),

@@ -14,9 +14,11 @@ use rmqtt::hook::{Handler, HookResult, Parameter, ReturnType};
 use rmqtt::types::{From, FromType, Id, PublishAclResult, PublishResult, Reason};
 use tokio::sync::watch;
 
+use crate::held::Held;
 use crate::metrics;
 use crate::publish::{Publish, PublishHook, Verdict};
 use crate::sessions::Sessions;
+use crate::wills::{Delayed, Will};
 
 /// First pause before a refused will is handed over again; doubles up to [`WILL_PAUSE_MAX`].
 const WILL_PAUSE: Duration = Duration::from_millis(20);
@@ -27,6 +29,10 @@ const _: () = assert!(WILL_PAUSE.as_millis() <= WILL_PAUSE_MAX.as_millis());
 /// Topic that a stale will is sent to instead of its own: rmqtt has no way to drop it. Nobody
 /// subscribes it.
 const STALE_WILL_TOPIC: &str = "$rollcall/stale-will";
+
+/// What the topic of a publish begins with that its subscribers do not get: no filter of theirs
+/// fits.
+const UNHEARD: &str = "$rollcall/unheard/";
 
 /// Hands publishes to the hook, and knows when none is left in it.
 pub(crate) struct Gate {
@@ -42,6 +48,10 @@ pub(crate) struct Gate {
     is_closed: watch::Sender<bool>,
     /// Messages dropped so far.
     dropped: AtomicU64,
+    /// Wills behind a DISCONNECT that wait for their delay.
+    delayed_wills: Delayed,
+    /// What the queues hold.
+    held: Held,
 }
 
 impl Gate {
@@ -50,8 +60,10 @@ impl Gate {
         hook: Arc<dyn PublishHook>,
         takeover_wait: Duration,
         will_retry: Duration,
+        held: Held,
     ) -> Self {
         Self {
+            held,
             hook,
             sessions: Sessions::default(),
             takeover_wait,
@@ -59,6 +71,7 @@ impl Gate {
             inside: watch::Sender::new(0),
             is_closed: watch::Sender::new(false),
             dropped: AtomicU64::new(0),
+            delayed_wills: Delayed::default(),
         }
     }
 
@@ -81,6 +94,42 @@ impl Gate {
             return Verdict::Refused;
         }
         self.hook.publish(publish).await
+    }
+
+    /// Publishes the will of a client that left with a DISCONNECT, now or after its delay.
+    async fn publish_will(self: Arc<Self>, will: Will) {
+        let (client, delay) = (will.id.client_id.to_string(), will.delay);
+        let gate = self.clone();
+        let publish = async move {
+            let facts = publish_of(&will.id, &will.publish);
+            if gate.hand_over_will(&will.id, facts).await {
+                will.forward().await;
+            }
+        };
+        if delay.is_zero() {
+            publish.await;
+        } else {
+            self.delayed_wills.add(&client, delay, publish);
+        }
+    }
+
+    /// `publish` as its subscribers get it: counted. When too much is held already it goes to none
+    /// of them, but still to the hook: nobody's full queue may keep the log from a message. One to
+    /// be retained always goes on, as the store of those has its own bounds.
+    fn counted(&self, publish: &rmqtt::types::Publish) -> rmqtt::types::Publish {
+        let mut counted = publish.clone();
+        match self.held.count(&publish.payload) {
+            Some(payload) => counted.inner.payload = payload,
+            None if publish.retain => {}
+            None => counted.inner.topic = format!("{UNHEARD}{}", publish.topic).into(),
+        }
+        counted
+    }
+
+    /// Counts and logs a message that went to no subscriber because too much is held.
+    fn drop_unheard(&self, from: &Id, publish: &rmqtt::types::Publish) {
+        let total = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+        metrics::dropped(&from.client_id, topic_of(publish), "memory", total);
     }
 
     /// Hands a will over, again and again while it is refused. Gives whether it may be passed on.
@@ -143,11 +192,18 @@ impl Handler for GateHandler {
         match parameter {
             Parameter::ClientConnack(connect, _) => {
                 let id = connect.id();
+                let ends_session = connect.clean_start();
+                gate.delayed_wills
+                    .client_connects(&id.client_id, ends_session)
+                    .await;
                 gate.sessions
                     .connect(&id.client_id, id.clone(), gate.takeover_wait)
                     .await;
             }
             Parameter::ClientDisconnected(session, _) => {
+                if let Some(will) = Will::of(session).await {
+                    gate.clone().publish_will(will).await;
+                }
                 gate.sessions
                     .disconnected(&session.id.client_id, &session.id);
             }
@@ -157,12 +213,20 @@ impl Handler for GateHandler {
                 if is_will && !gate.hand_over_will(&from.id, will()).await {
                     return (false, Some(HookResult::Publish(stale(publish))));
                 }
+                return (true, Some(HookResult::Publish(gate.counted(publish))));
             }
             Parameter::MessagePublishCheckAcl(session, publish) => {
+                if has_alias(publish) {
+                    metrics::alias(&session.id.client_id);
+                    return (false, Some(HookResult::PublishAclResult(no_alias())));
+                }
                 let verdict = gate.hand_over(publish_of(&session.id, publish)).await;
                 if verdict == Verdict::Refused {
                     metrics::refused(&session.id.client_id, &publish.topic);
                     return (false, Some(HookResult::PublishAclResult(refusal())));
+                }
+                if publish.topic.starts_with(UNHEARD) {
+                    gate.drop_unheard(&session.id, publish);
                 }
             }
             Parameter::MessageDropped(to, from, publish, reason) => {
@@ -174,13 +238,37 @@ impl Handler for GateHandler {
     }
 }
 
+/// The topic that the publisher gave.
+fn topic_of(publish: &rmqtt::types::Publish) -> &str {
+    let topic: &str = &publish.topic;
+    topic.strip_prefix(UNHEARD).unwrap_or(topic)
+}
+
+/// Whether a publish names its topic by a number. None was offered in CONNACK (Topic Alias Maximum
+/// is absent: 0), and rmqtt would take it for a publish to the topic "".
+fn has_alias(publish: &rmqtt::types::Publish) -> bool {
+    let properties = publish.properties.as_ref();
+    publish.topic.is_empty() || properties.is_some_and(|all| all.topic_alias.is_some())
+}
+
+/// The answer to a topic alias: the connection is closed (MQTT 5, section 3.3.2.3.4). rmqtt cannot
+/// be made to say 0x94, so "topic name invalid" is said.
+fn no_alias() -> PublishAclResult {
+    let text = "topic aliases are not supported, the maximum is 0".into();
+    PublishAclResult(PublishResult::reason_code(
+        PublishAckReason::TopicNameInvalid,
+        Some(text),
+        true,
+    ))
+}
+
 /// The facts of an rmqtt publish.
 fn publish_of(id: &Id, publish: &rmqtt::types::Publish) -> Publish {
     let properties = publish.properties.as_ref();
     let user_properties = properties.map(|properties| properties.user_properties.as_slice());
     Publish {
         mqtt_client_id: id.client_id.to_string(),
-        topic: publish.topic.to_string(),
+        topic: topic_of(publish).to_owned(),
         payload: publish.payload.clone(),
         qos: publish.qos.value(),
         retain: publish.retain,

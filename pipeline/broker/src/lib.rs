@@ -6,21 +6,24 @@
 //! (in rollcall: the bridge).
 //!
 //! Reading order: `config` and `publish` (the words), `gate` (where rmqtt asks and the hook
-//! answers), `sessions` (order between a will and the client's next connection), `retained` (what
-//! survives kill -9), `shared` (shared subscriptions), `send` (the way to the devices), `run`
-//! (start and shutdown).
+//! answers), `held` (what queues hold), `sessions` (order between a will and the client's next
+//! connection), `wills` (those that a DISCONNECT leaves), `retained` (what survives kill -9),
+//! `shared` (shared subscriptions), `send` (the way to the devices), `run` (start and shutdown).
 //!
 //! Known limits, all rmqtt's: sessions and their queues live in memory and end with the process; a
 //! publish without matching subscribers is acknowledged like any other (no MQTT 5 reason 16); a
 //! refused publish closes the connection without a DISCONNECT packet; a connection that never sends
 //! a CONNECT stays open; a packet over the limit closes its connection without a trace in log or
-//! metrics; a publish that asks to be retained is, also when the hook dead-letters it as oversized;
-//! a client that connects again while its former connection is being ended may be told "server
-//! unavailable" and has to try once more.
+//! metrics; topic aliases are not offered, and a client that uses one all the same loses its
+//! connection (without the reason 0x94); a publish that asks to be retained is, also when the hook
+//! dead-letters it as oversized; a client that connects again while its former connection is being
+//! ended may be told "server unavailable" and has to try once more; a will behind a DISCONNECT
+//! comes when its client closes the connection, at its keep alive at the latest.
 
 mod config;
 mod error;
 mod gate;
+mod held;
 mod limits;
 mod metrics;
 mod publish;
@@ -29,6 +32,7 @@ mod run;
 mod send;
 mod sessions;
 mod shared;
+mod wills;
 
 pub use config::Options;
 pub use error::Error;

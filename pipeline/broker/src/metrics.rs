@@ -49,6 +49,15 @@ pub(crate) fn refused(client: &str, topic: &str) {
     debug!(client, topic, "Publish refused, connection closed.");
 }
 
+/// A client named a topic by a number, although none was offered.
+pub(crate) fn alias(client: &str) {
+    counter!(REFUSED).increment(1);
+    warn!(
+        client,
+        "Publish with a topic alias refused, connection closed: the maximum is 0."
+    );
+}
+
 /// A will could not be handed over in time: whoever relies on it must find out otherwise.
 pub(crate) fn will_lost(client: &str, topic: &str) {
     counter!(WILLS_LOST).increment(1);
@@ -65,6 +74,12 @@ pub(crate) fn will_superseded(client: &str, topic: &str) {
         client,
         topic, "Will dropped: its client is connected again."
     );
+}
+
+/// A message to a device was not queued: the queues hold as much as they may.
+pub(crate) fn full(topic: &str) {
+    counter!(DROPPED, "reason" => "memory").increment(1);
+    debug!(topic, "Message not queued: the queues are full.");
 }
 
 /// A message did not reach a subscriber. `total` counts them over all reasons: only its powers of

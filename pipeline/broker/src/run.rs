@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use crate::config::Options;
 use crate::error::Error;
 use crate::gate::{Gate, GateHandler, HOOKS};
+use crate::held::Held;
 use crate::limits;
 use crate::publish::PublishHook;
 use crate::retained::{Bounds, RetainAdapter, Retained, now};
@@ -62,12 +63,15 @@ impl Broker {
         let listener = listen(&options, &runtime)?;
         let local_addr = listener.cfg.laddr;
         let retained = open_retained(&options).await?;
-        let gate = Arc::new(Gate::new(hook, options.takeover_wait, options.will_retry));
+        let held = Held::new(options.queue_bytes_max);
+        let (takeover_wait, will_retry) = (options.takeover_wait, options.will_retry);
+        let gate = Gate::new(hook, takeover_wait, will_retry, held.clone());
+        let gate = Arc::new(gate);
         let context = runtime.get().spawn(context(gate.clone(), retained.clone()));
         let context = context.await.map_err(|source| Error::Threads {
             source: io::Error::other(source),
         })?;
-        let sender = Sender::new(context.clone());
+        let sender = Sender::new(context.clone(), held);
         let server = runtime.get().spawn(serve(listener, context));
         info!(%local_addr, retained = retained.count(), "MQTT broker started.");
         let runtime = runtime.keep();

@@ -15,7 +15,9 @@ async fn a_subscriber_gets_what_is_sent() {
     let port = fixture.broker.local_addr().port();
     let mut device = Subscriber::new(port, "c1", TOPIC).await;
     let mut watcher = Subscriber::new(port, "w", "redhat/insights/out/+").await;
-    let sent = sender.publish(TOPIC, Bytes::from_static(b"hello")).await;
+    let sent = sender
+        .publish(TOPIC, Bytes::from_static(b"hello"), None)
+        .await;
     assert_eq!(sent, Sent::Queued(2));
     for subscriber in [&mut device, &mut watcher] {
         let expected = (TOPIC.to_owned(), "hello".to_owned(), false);
@@ -30,7 +32,9 @@ async fn without_a_subscriber_it_says_so() {
     let sender = fixture.broker.sender();
     let port = fixture.broker.local_addr().port();
     let _other = Subscriber::new(port, "c2", "redhat/insights/out/c2").await;
-    let sent = sender.publish(TOPIC, Bytes::from_static(b"hello")).await;
+    let sent = sender
+        .publish(TOPIC, Bytes::from_static(b"hello"), None)
+        .await;
     assert_eq!(sent, Sent::NoSubscriber);
 }
 
@@ -41,7 +45,9 @@ async fn after_the_shutdown_nobody_gets_it() {
     let port = fixture.broker.local_addr().port();
     let _device = Subscriber::new(port, "c1", TOPIC).await;
     fixture.broker.shutdown().await;
-    let sent = sender.publish(TOPIC, Bytes::from_static(b"hello")).await;
+    let sent = sender
+        .publish(TOPIC, Bytes::from_static(b"hello"), None)
+        .await;
     assert!(
         matches!(sent, Sent::NoSubscriber | Sent::Failed),
         "{sent:?}"

@@ -13,6 +13,9 @@ pub const DEAD_LETTERS: &str = "rollcall_delivery_dead_letters_total";
 /// Records of `deliveries` that retention took before they were read.
 pub const SKIPPED: &str = "rollcall_delivery_skipped_records_total";
 
+/// Probes sent. Label `outcome`: acknowledged, no_subscriber, failed, too_late.
+pub const PROBES: &str = "rollcall_delivery_probes_total";
+
 /// Describes every metric of this crate to the installed recorder.
 pub fn describe() {
     begin();
@@ -21,6 +24,11 @@ pub fn describe() {
         PUBLISH_DURATION,
         Unit::Seconds,
         "How long a publish to a device's topic took."
+    );
+    describe_counter!(
+        PROBES,
+        Unit::Count,
+        "Pings that asked clients for a sign of life, by outcome."
     );
     describe_counter!(DEAD_LETTERS, Unit::Count, "Deliveries refused, by reason.");
     describe_counter!(
@@ -43,13 +51,26 @@ fn begin() {
 
 /// An attempt ended after `seconds`.
 pub(crate) fn sent(outcome: ReceiptOutcome, seconds: f64) {
-    let label = match outcome {
+    counter!(ATTEMPTS, "outcome" => label(outcome)).increment(1);
+    histogram!(PUBLISH_DURATION).record(seconds);
+}
+
+/// A probe went out, or could not.
+pub(crate) fn probed(outcome: ReceiptOutcome) {
+    counter!(PROBES, "outcome" => label(outcome)).increment(1);
+}
+
+/// A probe was read when the row that it asks for had gone.
+pub(crate) fn probe_too_late() {
+    counter!(PROBES, "outcome" => "too_late").increment(1);
+}
+
+fn label(outcome: ReceiptOutcome) -> &'static str {
+    match outcome {
         ReceiptOutcome::Acknowledged => "acknowledged",
         ReceiptOutcome::NoSubscriber => "no_subscriber",
         ReceiptOutcome::Failed => "failed",
-    };
-    counter!(ATTEMPTS, "outcome" => label).increment(1);
-    histogram!(PUBLISH_DURATION).record(seconds);
+    }
 }
 
 /// A delivery was read behind its deadline and not sent.

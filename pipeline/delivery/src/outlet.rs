@@ -1,5 +1,7 @@
 //! Whoever can hand a message to devices.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use rollcall_model::event::ReceiptOutcome;
 
@@ -17,7 +19,15 @@ pub struct Attempt {
 
 /// A broker's side of the sender: publishes with QoS 1 and waits for what the broker says.
 pub trait Outlet: Send + Sync + 'static {
-    /// Publishes `payload` to `topic`. Calls for one client never overlap; others do. Dropped when
-    /// it takes too long; the message may arrive all the same.
-    fn publish<'a>(&'a self, topic: &'a str, payload: Bytes) -> BoxFuture<'a, Attempt>;
+    /// Publishes `payload` to `topic`. Of the sender, calls for one client never overlap; others
+    /// do. Dropped when it takes too long; the message may arrive all the same.
+    ///
+    /// A subscriber that is away for longer than `expires_after` does not get it, where the broker
+    /// speaks MQTT 5; `None` = it waits for as long as its session.
+    fn publish<'a>(
+        &'a self,
+        topic: &'a str,
+        payload: Bytes,
+        expires_after: Option<Duration>,
+    ) -> BoxFuture<'a, Attempt>;
 }

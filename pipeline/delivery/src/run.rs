@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::message;
 use crate::metrics;
 use crate::outlet::{Attempt, Outlet};
+use crate::probe;
 
 /// The reader's name: its positions are kept under it.
 pub const GROUP: &str = "sender";
@@ -33,7 +34,7 @@ const CLIENTS_CONCURRENT_MAX: usize = 64;
 
 /// A broker that says nothing for so long has failed; the fold tries again. Below the fold's own
 /// patience with a missing receipt (30 s).
-const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
 
 const _: () = assert!(PUBLISH_TIMEOUT.as_secs() < 30);
 
@@ -92,6 +93,9 @@ impl Sender {
             Ok(delivery) => delivery,
             Err((reason, text)) => return Some(self.dead_letter(at, record, reason, text)),
         };
+        if probe::is_probe(&delivery) {
+            return None;
+        }
         if delivery.deadline <= self.clock.now() {
             // The fold's timer says that it has expired; a message after that would be a lie.
             metrics::too_late();
@@ -100,7 +104,7 @@ impl Sender {
         let begun = Instant::now();
         let attempt = match message::encode(&delivery) {
             Ok((topic, payload)) => {
-                let publish = self.outlet.publish(&topic, payload);
+                let publish = self.outlet.publish(&topic, payload, None);
                 let published = tokio::time::timeout(self.publish_timeout, publish).await;
                 published.unwrap_or(FAILED)
             }
@@ -110,23 +114,7 @@ impl Sender {
             }
         };
         metrics::sent(attempt.outcome, begun.elapsed().as_secs_f64());
-        let receipt = Receipt {
-            delivery_id: delivery.delivery_id,
-            attempt: delivery.attempt,
-            outcome: attempt.outcome,
-            broker_reason_code: attempt.reason_code,
-        };
-        let trace = record.headers.iter().find(|(name, _)| name == TRACE_HEADER);
-        Some(NewRecord {
-            topic: Topic::Receipts,
-            partition: None,
-            key: Some(Bytes::copy_from_slice(delivery.client_id.as_bytes())),
-            value: Some(receipt.encode().into()),
-            headers: source_header(at)
-                .into_iter()
-                .chain(trace.cloned())
-                .collect(),
-        })
+        Some(receipt(at, record, &delivery, attempt))
     }
 
     /// The dead letter of a record that is no delivery.
@@ -201,14 +189,40 @@ impl Stage for Sender {
     }
 }
 
+/// The record that tells how the attempt behind `record` ended.
+pub(crate) fn receipt(
+    at: Coordinates,
+    record: &Stored,
+    delivery: &OutboundDelivery,
+    attempt: Attempt,
+) -> NewRecord {
+    let receipt = Receipt {
+        delivery_id: delivery.delivery_id,
+        attempt: delivery.attempt,
+        outcome: attempt.outcome,
+        broker_reason_code: attempt.reason_code,
+    };
+    let trace = record.headers.iter().find(|(name, _)| name == TRACE_HEADER);
+    NewRecord {
+        topic: Topic::Receipts,
+        partition: None,
+        key: Some(Bytes::copy_from_slice(delivery.client_id.as_bytes())),
+        value: Some(receipt.encode().into()),
+        headers: source_header(at)
+            .into_iter()
+            .chain(trace.cloned())
+            .collect(),
+    }
+}
+
 /// Nobody took the message.
-const FAILED: Attempt = Attempt {
+pub(crate) const FAILED: Attempt = Attempt {
     outcome: ReceiptOutcome::Failed,
     reason_code: 0,
 };
 
 /// Reads a delivery, or says why it is none.
-fn decode(record: &Stored) -> Result<OutboundDelivery, (ReasonCode, String)> {
+pub(crate) fn decode(record: &Stored) -> Result<OutboundDelivery, (ReasonCode, String)> {
     let Some(value) = &record.value else {
         let text = "the delivery has no value".to_owned();
         return Err((ReasonCode::Undecodable, text));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rollcall_log::{Append, Log, ManualClock, MemoryLog, NewRecord, ReadLimit, Stored};
+use rollcall_log::{Append, Log, ManualClock, MemoryLog, NewRecord, ReadLimit, StageError, Stored};
 use rollcall_model::event::{Receipt, ReceiptOutcome, RequestBody};
 use rollcall_model::ingress::Dialect;
 use rollcall_model::row::{Destination, Protocol};
@@ -14,8 +14,11 @@ use rollcall_model::{
 };
 use rollcall_schemas::Record;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::{Attempt, BoxFuture, GROUP, Outlet, Sender};
+use crate::{Attempt, BoxFuture, GROUP, Outlet, PROBE_GROUP, Prober, Sender};
+
+mod probe;
 
 const NOW: Millis = Millis(1_700_000_000_000);
 const EVERYTHING: ReadLimit = ReadLimit {
@@ -28,11 +31,20 @@ const EVERYTHING: ReadLimit = ReadLimit {
 struct Double {
     answers: Mutex<VecDeque<Option<(ReceiptOutcome, u8)>>>,
     taken: Mutex<Vec<(String, String)>>,
+    /// When each of them was given to it, and after how long it expires.
+    times: Mutex<Vec<(Instant, Option<Duration>)>>,
 }
 
 impl Outlet for Double {
-    fn publish<'a>(&'a self, topic: &'a str, payload: Bytes) -> BoxFuture<'a, Attempt> {
+    fn publish<'a>(
+        &'a self,
+        topic: &'a str,
+        payload: Bytes,
+        expires_after: Option<Duration>,
+    ) -> BoxFuture<'a, Attempt> {
         Box::pin(async move {
+            let time = (Instant::now(), expires_after);
+            self.times.lock().unwrap().push(time);
             let text = String::from_utf8(payload.to_vec()).unwrap();
             self.taken.lock().unwrap().push((topic.to_owned(), text));
             let answer = self.answers.lock().unwrap().pop_front();
@@ -87,22 +99,34 @@ impl World {
     /// Runs the sender until it has read everything.
     async fn run(&self) {
         let sender = Sender::new(self.log.clone(), self.outlet.clone(), self.clock.clone());
+        self.run_as(GROUP, |stop| sender.run(stop)).await;
+    }
+
+    /// Runs the prober until it has read everything.
+    async fn probe(&self, per_second: u32) {
+        let (log, outlet) = (self.log.clone(), self.outlet.clone());
+        let prober = Prober::new(log, outlet, self.clock.clone(), per_second);
+        self.run_as(PROBE_GROUP, |stop| prober.run(stop)).await;
+    }
+
+    async fn run_as<F>(&self, group: &str, run: impl FnOnce(watch::Receiver<bool>) -> F)
+    where
+        F: Future<Output = Result<(), StageError>> + Send + 'static,
+    {
         let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(sender.run(stopped));
+        let running = tokio::spawn(run(stopped));
         let mut appended = self.log.appended();
         let end = self.log.offsets(Topic::Deliveries, 0).unwrap().end;
-        while self.position() != Some(end) {
+        while self.log.position(group, Topic::Deliveries, 0).unwrap() != Some(end) {
+            // A position alone wakes no one. Where time stands still, this lets it go on.
+            let pause = tokio::time::sleep(Duration::from_millis(1));
             tokio::select! {
                 changed = appended.changed() => changed.unwrap(),
-                () = tokio::task::yield_now() => {}
+                () = pause => {}
             }
         }
         stop.send_replace(true);
         running.await.unwrap().unwrap();
-    }
-
-    fn position(&self) -> Option<u64> {
-        self.log.position(GROUP, Topic::Deliveries, 0).unwrap()
     }
 
     fn read(&self, topic: Topic) -> Vec<Stored> {

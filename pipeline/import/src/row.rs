@@ -90,6 +90,7 @@ impl TableRow {
             received_at,
             bridge: String::new(),
             broker_generation: 0,
+            received_order: 0,
         };
         match dialect::parse(&ingress, &client).map_err(|error| refused(&error.text))? {
             Event::Online(_) => {}

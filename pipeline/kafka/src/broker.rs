@@ -222,6 +222,11 @@ impl Broker {
         }
     }
 
+    /// Which cluster they are.
+    pub(crate) fn cluster_id(&self) -> Option<String> {
+        patiently(|| self.committed.client().fetch_cluster_id(ASK))
+    }
+
     /// First offset kept, and the one behind the last that is committed with all before it.
     pub(crate) fn offsets(&self, topic: Topic, partition: u32) -> Result<OffsetRange, Error> {
         self.watermarks(&self.committed, topic, partition)

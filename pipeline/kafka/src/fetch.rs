@@ -2,8 +2,9 @@
 //!
 //! A consumer can follow a partition at one place only. Several readers of the same partition (the
 //! processor's restore, the replica, `rollcall tail`) are told apart by where they are: a read goes
-//! on with the stream that stands there, else it begins a new one, in place of the one that was
-//! read longest ago when every lane has one.
+//! on with the stream that stands there, else it begins a new one: when every lane has one, in
+//! place of one that nobody reads on, else of the one that was read longest ago. Its reader is not
+//! told, so everybody who waits to be woken looks again now and then (`rollcall_log::Lookout`).
 
 mod lane;
 pub(crate) mod native;
@@ -157,7 +158,7 @@ impl Fetcher {
         if let Some(lane) = lanes.iter().find(|lane| lane.stands_at(place, from)) {
             return Ok(lane.clone());
         }
-        let free = lanes.iter().find(|lane| lane.read_at(place).is_none());
+        let free = lanes.iter().find(|lane| lane.claim(place).is_none());
         let lane = match free {
             Some(lane) => lane.clone(),
             None if lanes.len() < LANES_MAX => {
@@ -166,8 +167,8 @@ impl Fetcher {
                 lane
             }
             None => {
-                let oldest = lanes.iter().min_by_key(|lane| lane.read_at(place));
-                oldest.cloned().ok_or(Error::Closed)?
+                let least = lanes.iter().min_by_key(|lane| lane.claim(place));
+                least.cloned().ok_or(Error::Closed)?
             }
         };
         lane.open(place, from);

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use parking_lot::Mutex;
 use rollcall_log::{
-    Append, Assigned, Error, Log, OffsetRange, ReadLimit, Stored, check_partition, place,
+    Append, Assigned, Error, Log, OffsetRange, ReadLimit, Readers, Stored, check_partition, place,
 };
 use rollcall_model::Topic;
 use tokio::sync::watch;
@@ -49,6 +49,7 @@ pub struct KafkaLog {
     partitions: HashMap<Topic, u32>,
     /// With a schema registry: its frame outside, ours inside.
     frames: Option<Frames>,
+    readers: Readers,
     ends: Mutex<HashMap<Place, (Instant, OffsetRange)>>,
     /// When the brokers did not answer last.
     unanswered_at: Mutex<Option<Instant>>,
@@ -120,6 +121,7 @@ impl KafkaLog {
             writers: None,
             partitions,
             frames,
+            readers: Readers::default(),
             ends: Mutex::default(),
             unanswered_at: Mutex::default(),
             is_closed: AtomicBool::new(false),
@@ -171,6 +173,11 @@ impl KafkaLog {
             Error::Replaced { id }
         }
         .boxed()
+    }
+
+    /// Which cluster the brokers are, as they say; `None` when they do not say.
+    pub fn cluster_id(&self) -> Option<String> {
+        self.broker.cluster_id()
     }
 
     /// Since when a partition waits for the schema registry, and why; `None` when none does.
@@ -466,6 +473,10 @@ impl Log for KafkaLog {
             Some(member) => member.position(place, ask),
             None => ask(),
         }
+    }
+
+    fn readers(&self) -> Readers {
+        self.readers.clone()
     }
 
     fn appended(&self) -> watch::Receiver<u64> {

@@ -34,7 +34,7 @@ use self::store::{Disk, Loaded, Positions, Store};
 use self::values::Compacted;
 use crate::heads::Heads;
 use crate::record::{Append, OffsetRange, ReadLimit, Stored};
-use crate::{Cleaning, Clock, Error, Log, placement};
+use crate::{Cleaning, Clock, Error, Log, Readers, placement};
 
 /// A log on one node's disk. One process may have it open for writing.
 ///
@@ -43,6 +43,7 @@ use crate::{Cleaning, Clock, Error, Log, placement};
 pub struct EmbeddedLog {
     shared: Arc<Shared>,
     is_read_only: bool,
+    readers: Readers,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -120,6 +121,7 @@ impl EmbeddedLog {
         let log = Self {
             shared,
             is_read_only,
+            readers: Readers::default(),
             threads: Mutex::default(),
         };
         if !is_read_only {
@@ -312,6 +314,10 @@ impl Log for EmbeddedLog {
             .positions
             .get(&(group.to_owned(), topic, partition))
             .copied())
+    }
+
+    fn readers(&self) -> Readers {
+        self.readers.clone()
     }
 
     fn appended(&self) -> watch::Receiver<u64> {

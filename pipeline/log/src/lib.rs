@@ -3,7 +3,8 @@
 //!
 //! One trait, three homes: in memory (simulator, tests), embedded on RocksDB (`rollcall dev`, the
 //! edge), and Kafka (`rollcall-kafka`). `conformance` is the suite that all of them pass. `stage`
-//! is the loop of whoever reads one topic and answers into others.
+//! is the loop of whoever reads one topic and answers into others, `pace` the rate at which it
+//! speaks to the world outside.
 
 mod assigned;
 mod cleaning;
@@ -11,21 +12,30 @@ mod clock;
 mod embedded;
 mod error;
 mod heads;
+mod lookout;
 mod memory;
+mod pace;
 mod placement;
+mod readers;
 mod record;
 mod stage;
 
 pub mod conformance;
+pub mod metrics;
 
 pub use assigned::{Assigned, on_assigned};
 pub use cleaning::Cleaning;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use embedded::{EmbeddedLog, EmbeddedOptions};
 pub use error::Error;
+pub use lookout::{LOOK_EVERY, Lookout};
 pub use memory::MemoryLog;
+pub use pace::Pace;
 pub use placement::{RECORD_BYTES_MAX, check_partition, place};
-pub use record::{Append, Budget, NewRecord, OffsetRange, Position, ReadLimit, Stored};
+pub use readers::{Age, Readers};
+pub use record::{
+    Append, BEHIND_HEADER, Budget, NewRecord, OffsetRange, Position, ReadLimit, Stored,
+};
 pub use stage::{Stage, StageError, run_stage};
 
 use std::time::Duration;
@@ -100,11 +110,17 @@ pub trait Log: Send + Sync + 'static {
         Ok(watch::channel((0..partitions).collect()).1)
     }
 
+    /// Who reads this log in this process, as far as its readers say ([`Lookout`]).
+    fn readers(&self) -> Readers {
+        Readers::default()
+    }
+
     /// The position that `group` committed; `None` when it never did.
     fn position(&self, group: &str, topic: Topic, partition: u32) -> Result<Option<u64>, Error>;
 
-    /// Changes whenever something was appended, and not before it can be read: wait on it instead
-    /// of polling. Changes also when [`Log::unanswered_for`] begins or ceases to say something.
+    /// Changes whenever something was appended, and not before it can be read: wait on it with a
+    /// [`Lookout`] instead of polling. Changes also when [`Log::unanswered_for`] begins or ceases to
+    /// say something.
     fn appended(&self) -> watch::Receiver<u64>;
 
     /// How long ago the log last answered, if it does not now; `None` while it does, which a log on

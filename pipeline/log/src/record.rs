@@ -19,6 +19,10 @@ pub struct NewRecord {
     pub headers: Vec<(String, Bytes)>,
 }
 
+/// Header of a record of `status` or `messages`: the end of the other topic, in the same partition,
+/// as far as the record's bridge had written it before. The record came later than all of that.
+pub const BEHIND_HEADER: &str = "behind";
+
 /// A record as the log keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {

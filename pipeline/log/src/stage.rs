@@ -10,7 +10,7 @@ use rollcall_model::Topic;
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
-use crate::{Append, Error, Log, NewRecord, Position, ReadLimit, Stored, on_assigned};
+use crate::{Append, Error, Log, Lookout, NewRecord, Position, ReadLimit, Stored, on_assigned};
 
 /// How long results wait before they are offered again to a log that takes no more appends.
 const BUSY_DELAY: Duration = Duration::from_millis(50);
@@ -120,13 +120,12 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     async fn follow(self, mut stop: watch::Receiver<bool>) -> Result<(), StageError> {
-        let mut appended = self.log.appended();
+        let mut lookout = Lookout::new(self.log.as_ref(), self.stage.group(), Some(self.partition));
         let mut next = None;
         // Questions in a row that were not answered.
         let mut unanswered = 0;
         while !*stop.borrow() {
-            // Marked before reading: what is appended meanwhile wakes the wait below.
-            appended.borrow_and_update();
+            lookout.mark();
             let (from, records) = match self.read(next) {
                 Err(StageError::Read { source, .. }) if source.may_pass() => {
                     unanswered += 1;
@@ -137,10 +136,11 @@ impl Reader<'_> {
             };
             reachable(self.stage.group(), self.partition, &mut unanswered);
             next = Some(from);
+            lookout.found(!records.is_empty());
             let Some(last) = records.last() else {
                 tokio::select! {
                     () = stopped(&mut stop) => break,
-                    changed = appended.changed() => if changed.is_err() { break },
+                    is_open = lookout.wait() => if !is_open { break },
                 }
                 continue;
             };

@@ -11,7 +11,7 @@ mod v5;
 use bytes::{Buf as _, BytesMut};
 
 use crate::options::{Options, Version};
-use crate::packet::{Incoming, Outgoing};
+use crate::packet::{Incoming, Message, Outgoing};
 use frame::{Cut, Header};
 
 /// Largest packet that is held in memory, bytes, as the embedded broker has it: far above the 1 MiB
@@ -145,6 +145,23 @@ pub(crate) fn connect(options: &Options, login: Option<(String, String)>, buffer
         Version::V4 => v4::connect(options, login, buffer),
         Version::V5 => v5::connect(options, login, buffer),
     }
+}
+
+/// Bytes of the packet that publishes `message`, as [`write()`] makes it.
+pub(crate) fn publish_bytes(version: Version, message: &Message) -> usize {
+    // Topic, packet id, properties, payload (section 3.3.2). A user property is its identifier and
+    // two texts behind their lengths.
+    let properties = message.user_properties.iter();
+    let properties = properties.map(|(name, value)| 5 + name.len() + value.len());
+    let properties = match version {
+        Version::V4 => 0,
+        Version::V5 => {
+            let bytes = properties.sum();
+            frame::variable_bytes(bytes) + bytes
+        }
+    };
+    let remaining = 2 + message.topic.len() + 2 + properties + message.payload.len();
+    1 + frame::variable_bytes(remaining) + remaining
 }
 
 /// Writes any other packet.

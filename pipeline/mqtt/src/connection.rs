@@ -28,8 +28,25 @@ const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 pub(crate) enum Broken {
     /// It is worth another attempt.
     Retry(String),
+    /// As [`Broken::Retry`]; the broker closed the connection, perhaps because of what was sent.
+    Closed {
+        /// What is known of it.
+        why: String,
+        /// Whether it said that a packet was too large.
+        is_too_large: bool,
+    },
     /// It is not.
     Fatal(Error),
+}
+
+impl Broken {
+    /// The broker closed the connection, and did not say why.
+    fn closed(why: impl Into<String>) -> Self {
+        Broken::Closed {
+            why: why.into(),
+            is_too_large: false,
+        }
+    }
 }
 
 impl From<Malformed> for Broken {
@@ -127,7 +144,7 @@ impl Connection {
             read = self.reader.read_buf(&mut self.input), if reads => {
                 self.heard = Instant::now();
                 match read {
-                    Ok(0) => Err(Broken::Retry("the broker closed the connection".to_owned())),
+                    Ok(0) => Err(Broken::closed("the broker closed the connection")),
                     read => moved(read),
                 }
             }
@@ -179,6 +196,6 @@ impl Connection {
 fn moved(result: io::Result<usize>) -> Result<(), Broken> {
     match result {
         Ok(_) => Ok(()),
-        Err(error) => Err(Broken::Retry(format!("the connection broke: {error}"))),
+        Err(error) => Err(Broken::closed(format!("the connection broke: {error}"))),
     }
 }

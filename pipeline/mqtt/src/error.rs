@@ -1,7 +1,14 @@
 //! Why a session ended for good: what only a person can mend. Everything else is tried again.
+//!
+//! Only a session that never worked ends: it is the start of a process, with somebody there who
+//! reads what is said. Once it has worked, it is the broker that has changed; ending would take the
+//! whole process with it, so it is tried again, and the message says what helps. One exception:
+//! a session that another client has taken over.
 
 use std::io;
 use std::path::PathBuf;
+
+use crate::reason;
 
 /// Why a session ended for good.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +36,12 @@ pub enum Error {
         meaning: &'static str,
         /// What helps.
         remedy: &'static str,
+    },
+    /// Nothing can be published with QoS 1.
+    #[error("broker at {url} takes QoS 0 only; allow QoS 1 there")]
+    QosZeroOnly {
+        /// The broker.
+        url: String,
     },
     /// A filter was refused, or granted with QoS 0, which loses messages.
     #[error(
@@ -70,4 +83,12 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl Error {
+    /// Whether the session ends although it has worked before: two clients with one id would take
+    /// the session from each other for ever.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        matches!(self, Error::Dismissed { code, .. } if *code == reason::TAKEN_OVER)
+    }
 }

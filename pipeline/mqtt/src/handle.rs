@@ -12,7 +12,8 @@ pub struct Delivery {
     /// What was published.
     pub publish: Publish,
     /// Counts the sessions at the broker that this process has seen begin, from 0 on: it rises when
-    /// the broker has lost the session, and messages may be missing.
+    /// the broker has lost the session, and messages may be missing; and when another process may
+    /// have had it meanwhile ([`crate::Options::may_connect`]).
     pub session: u64,
     /// Taken when it is answered.
     ticket: Option<Ticket>,
@@ -95,13 +96,24 @@ pub enum PublishError {
     /// The session has ended; whether the broker has the message is not known.
     #[error("the MQTT session has ended")]
     Ended,
-    /// The broker takes no packet of that size. Nothing was sent.
-    #[error("the broker takes packets of {max} bytes at most, this one has about {bytes}")]
+    /// The broker takes no packet of that size. Nothing was sent, or it was sent when the broker
+    /// still took it.
+    #[error("the broker takes packets of {max} bytes at most, this one has {bytes}")]
     TooLarge {
-        /// Bytes of topic, payload and properties.
+        /// Bytes of the packet.
         bytes: usize,
         /// The broker's bound.
         max: usize,
+    },
+    /// The broker said that the packet is too large, and closed the connection.
+    #[error("the broker closed the connection: packet too large")]
+    SaidTooLarge,
+    /// The broker closes every connection on which this message is sent: it may be too large for
+    /// it, or not allowed.
+    #[error("the broker closed {times} connections in a row on this message alone")]
+    ClosedOn {
+        /// How many.
+        times: u8,
     },
 }
 

@@ -25,7 +25,8 @@
 //!
 //! Reading order: `options` and `endpoint` (what is asked for), `packet` and `codec` (what is on
 //! the wire), `session` and `outbox` (the rules, without IO), `backoff` and `reason` (when to try
-//! again), `connection` (one connection), `run` (all of them), `handle` (what users hold).
+//! again), `turn` (whether this process may), `connection` (one connection), `run` (all of them),
+//! `handle` (what users hold).
 
 mod backoff;
 mod codec;
@@ -41,6 +42,7 @@ mod run;
 mod session;
 mod tls;
 mod transport;
+mod turn;
 
 pub mod metrics;
 

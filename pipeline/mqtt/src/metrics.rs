@@ -6,10 +6,13 @@ use std::time::Duration;
 use ::metrics::{counter, describe_counter, describe_gauge, gauge};
 use tracing::{debug, info, warn};
 
+use crate::handle::PublishError;
+
 const CONNECTIONS: &str = "rollcall_mqtt_connections_total";
 const LOSSES: &str = "rollcall_mqtt_connection_losses_total";
 const SESSIONS_LOST: &str = "rollcall_mqtt_sessions_lost_total";
 const STALE: &str = "rollcall_mqtt_stale_acknowledgements_total";
+const GIVEN_UP: &str = "rollcall_mqtt_messages_refused_total";
 const CONNECTED: &str = "rollcall_mqtt_connected";
 const IN_FLIGHT: &str = "rollcall_mqtt_in_flight";
 
@@ -19,6 +22,7 @@ pub fn describe() {
     describe_counter!(LOSSES, "Connections, or attempts at one, that failed");
     describe_counter!(SESSIONS_LOST, "Sessions that the broker had forgotten");
     describe_counter!(STALE, "Acknowledgements that came after their connection");
+    describe_counter!(GIVEN_UP, "Messages that the broker does not take");
     describe_gauge!(CONNECTED, "1 while the broker is connected, else 0");
     describe_gauge!(IN_FLIGHT, "Publishes that wait for their acknowledgement");
 }
@@ -78,9 +82,25 @@ impl Lost<'_> {
     }
 }
 
+/// The broker does not take a message; it is not sent again.
+pub(crate) fn given_up(client: &'static str, error: &PublishError) {
+    let reason = match error {
+        PublishError::ClosedOn { .. } => "closed",
+        _ => "too_large",
+    };
+    counter!(GIVEN_UP, "client" => client, "reason" => reason).increment(1);
+    warn!(client, %error, "MQTT message refused by the broker.");
+}
+
 /// The session ended as it was asked to.
 pub(crate) fn ended(client: &'static str) {
     gauge!(CONNECTED, "client" => client).set(0.0);
+}
+
+/// A connection ended whose turn was over: another process has the session.
+pub(crate) fn given_away(client: &'static str, why: &str) {
+    gauge!(CONNECTED, "client" => client).set(0.0);
+    info!(client, why, "MQTT session left to another process.");
 }
 
 /// The broker has forgotten a session that it had: what came meanwhile may be missing.

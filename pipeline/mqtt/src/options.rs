@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::endpoint::Endpoint;
 
 /// Bytes of publishes that may wait for their acknowledgement, unless the first alone has more.
@@ -66,6 +68,11 @@ pub struct Options {
     pub filters: Vec<String>,
     /// Publishes that may wait for their acknowledgement, QoS 0 included; MQTT 5's receive maximum.
     pub receive_maximum: u16,
+    /// Whether this process may connect now, of several that share the client id and with it the
+    /// session; `None`: it has the id for itself. Once it may not any more, nothing more is read,
+    /// what has been read is waited for and acknowledged, and the connection is closed after a
+    /// moment.
+    pub may_connect: Option<watch::Receiver<bool>>,
     /// Silence after which a PINGREQ is sent; a broker silent for half as long again is given up.
     pub keep_alive: Duration,
 }
@@ -84,6 +91,7 @@ impl Options {
             tls: TlsFiles::default(),
             filters: Vec::new(),
             receive_maximum: 1024,
+            may_connect: None,
             keep_alive: Duration::from_secs(30),
         }
     }

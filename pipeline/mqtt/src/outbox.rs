@@ -3,6 +3,12 @@
 //! A message keeps its packet id until the broker has answered, over as many connections as that
 //! takes; on a new connection what is unanswered is sent again first, in the old order (MQTT 5,
 //! sections 4.4 and 4.6).
+//!
+//! A broker may close the connection because of one message, without saying which: one over its
+//! packet limit (MQTT 3.1.1 cannot announce it), one that its access rules forbid. So after a
+//! connection that the broker closed, what was unanswered on it is sent one by one, and a message
+//! that was the only one unanswered when [`CLOSED_ALONE_MAX`] connections in a row were closed is
+//! given up: it fails alone.
 
 use std::collections::VecDeque;
 
@@ -10,6 +16,10 @@ use crate::packet::Message;
 
 /// Messages that wait for their answer at most, whatever the broker would take.
 const IN_FLIGHT_MAX: usize = 1024;
+
+/// Connections that the broker may close on a message that is the only one unanswered. Three: a
+/// broker that restarts twice at the wrong moment must not cost a message.
+pub(crate) const CLOSED_ALONE_MAX: u8 = 3;
 
 /// The outgoing half of a session; `W` waits for the answer.
 #[derive(Debug)]
@@ -22,6 +32,9 @@ pub(crate) struct Outbox<W> {
     in_flight_max: usize,
     /// Whether the broker may know what was sent on a former connection.
     is_resumed: bool,
+    /// How many messages, from the first on, were unanswered when the broker closed a connection:
+    /// they are sent one by one.
+    suspects: usize,
     last_id: u16,
 }
 
@@ -30,6 +43,8 @@ struct Entry<W> {
     id: u16,
     message: Message,
     was_sent: bool,
+    /// Connections in a row that the broker closed while this was the only one unanswered.
+    closed_alone: u8,
     waiter: W,
 }
 
@@ -49,6 +64,7 @@ impl<W> Default for Outbox<W> {
             sent: 0,
             in_flight_max: IN_FLIGHT_MAX,
             is_resumed: false,
+            suspects: 0,
             last_id: 0,
         }
     }
@@ -63,6 +79,45 @@ impl<W> Outbox<W> {
         self.sent = 0;
     }
 
+    /// The connection is gone, and nothing that was sent is to blame.
+    pub(crate) fn disconnected(&mut self) {
+        self.sent = 0;
+    }
+
+    /// The broker closed the connection. `is_too_large`: it said that a packet was too large. Gives
+    /// who waits for the message that is to blame, once that is certain; it is not sent again.
+    pub(crate) fn closed(&mut self, is_too_large: bool) -> Option<W> {
+        let sent = std::mem::take(&mut self.sent);
+        self.suspects = self.suspects.max(sent);
+        let alone = self.messages.front_mut().filter(|_| sent == 1)?;
+        alone.closed_alone += 1;
+        if alone.closed_alone < CLOSED_ALONE_MAX && !is_too_large {
+            return None;
+        }
+        self.suspects -= 1;
+        self.messages.pop_front().map(|entry| entry.waiter)
+    }
+
+    /// Takes out what `is_out` names, before anything is sent on a new connection. Gives who waits
+    /// for it, and its message.
+    pub(crate) fn take_out(
+        &mut self,
+        mut is_out: impl FnMut(&Message, &W) -> bool,
+    ) -> Vec<(Message, W)> {
+        debug_assert_eq!(self.sent, 0, "between two connections only");
+        let (mut kept, mut out, mut suspects) = (VecDeque::new(), Vec::new(), 0);
+        for (index, entry) in self.messages.drain(..).enumerate() {
+            if is_out(&entry.message, &entry.waiter) {
+                out.push((entry.message, entry.waiter));
+            } else {
+                suspects += usize::from(index < self.suspects);
+                kept.push_back(entry);
+            }
+        }
+        (self.messages, self.suspects) = (kept, suspects);
+        out
+    }
+
     /// Whether another message may be taken.
     pub(crate) fn has_room(&self) -> bool {
         self.messages.len() < IN_FLIGHT_MAX
@@ -75,6 +130,7 @@ impl<W> Outbox<W> {
             id,
             message,
             was_sent: false,
+            closed_alone: 0,
             waiter,
         });
     }
@@ -82,7 +138,12 @@ impl<W> Outbox<W> {
     /// The next message to be sent, which counts as sent from now on; `None` when there is none, or
     /// when the broker takes no more before it has answered.
     pub(crate) fn next(&mut self) -> Option<Next<'_>> {
-        if self.sent >= self.in_flight_max {
+        let in_flight_max = if self.suspects > 0 {
+            1
+        } else {
+            self.in_flight_max
+        };
+        if self.sent >= in_flight_max {
             return None;
         }
         let entry = self.messages.get_mut(self.sent)?;
@@ -106,6 +167,7 @@ impl<W> Outbox<W> {
             .take(self.sent)
             .position(|entry| entry.id == id)?;
         self.sent -= 1;
+        self.suspects -= usize::from(index < self.suspects);
         self.messages.remove(index).map(|entry| entry.waiter)
     }
 

@@ -33,6 +33,9 @@ pub struct Message {
     pub retain: bool,
     /// MQTT 5 user properties, in order; MQTT 3.1.1 leaves them out.
     pub user_properties: Vec<(String, String)>,
+    /// MQTT 5 message expiry: a subscriber that is away for longer, in seconds, does not get it;
+    /// `None` = it never expires. MQTT 3.1.1 leaves it out.
+    pub expires_after_s: Option<u32>,
 }
 
 /// What a broker sends. Ids are packet ids, reasons are MQTT 5 reason codes (0 in MQTT 3.1.1).
@@ -72,6 +75,8 @@ pub(crate) struct ConnAck {
     pub(crate) receive_maximum: u16,
     /// Largest packet that the broker takes, bytes.
     pub(crate) packet_bytes_max: u32,
+    /// Highest QoS that the broker takes.
+    pub(crate) qos_max: u8,
     /// Seconds for which the broker keeps the session, if it says another number than it was asked
     /// for.
     pub(crate) session_expiry_s: Option<u32>,

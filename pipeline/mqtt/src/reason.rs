@@ -22,6 +22,21 @@ const CLIENT_ID: &str = "give another [mqtt] client_id";
 const REPORT: &str = "check the broker's version, or report it";
 const ELSEWHERE: &str = "correct [mqtt] url";
 
+/// DISCONNECT: another client has connected with the same id.
+pub(crate) const TAKEN_OVER: u8 = 0x8E;
+/// DISCONNECT: a packet was larger than the broker takes.
+pub(crate) const TOO_LARGE: u8 = 0x95;
+
+/// Whether a DISCONNECT with this code may be the answer to something that was published: malformed
+/// packet, protocol error, implementation specific error, not authorized, topic name invalid,
+/// packet too large, quota exceeded, payload format invalid, retain or QoS not supported.
+pub(crate) fn may_be_of_a_publish(code: u8) -> bool {
+    let codes = [
+        0x80, 0x81, 0x82, 0x83, 0x87, 0x90, TOO_LARGE, 0x97, 0x99, 0x9A, 0x9B,
+    ];
+    codes.contains(&code)
+}
+
 /// What a CONNACK that is not 0 means.
 pub(crate) fn connack(version: Version, code: u8) -> Verdict {
     match (version, code) {
@@ -63,14 +78,14 @@ pub(crate) fn disconnect(code: u8) -> Verdict {
         0x87 => Fatal("not authorized", RIGHTS),
         0x8B => Retry("server shutting down"),
         0x8D => Retry("keep alive timeout"),
-        0x8E => Fatal(
+        TAKEN_OVER => Fatal(
             "session taken over",
             "another client uses the same id: stop it, or give each its own [mqtt] client_id",
         ),
         0x8F => Fatal("topic filter invalid", "correct [dialect.…] prefix"),
         0x90 => Fatal("topic name invalid", REPORT),
         0x94 => Fatal("topic alias invalid", REPORT),
-        0x95 => Fatal("packet too large", REPORT),
+        TOO_LARGE => Retry("packet too large"),
         0x99..=0x9B => Fatal("a feature is not supported", REPORT),
         0x9D => Fatal("server moved", ELSEWHERE),
         0x9E | 0xA1 | 0xA2 => Fatal("this kind of subscription is not supported", REPORT),

@@ -6,16 +6,18 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::backoff::{Backoff, draw};
+use crate::codec;
 use crate::connection::{Broken, Connection};
 use crate::error::Error;
 use crate::handle::{Delivery, Inbound, PublishError, Published, Publisher, Request};
 use crate::metrics;
 use crate::options::{IN_FLIGHT_BYTES_MAX, Options, SESSION_EXPIRY_S, Version};
-use crate::outbox::{Next, Outbox};
+use crate::outbox::{CLOSED_ALONE_MAX, Next, Outbox};
 use crate::packet::{ConnAck, Incoming, Outgoing, Publish};
 use crate::reason::{self, Verdict};
 use crate::session::{Ack, Fate, Limits, Session, Ticket};
 use crate::tls;
+use crate::turn::Turn;
 
 /// Messages that may wait for the driver.
 const REQUESTS_MAX: usize = 256;
@@ -35,6 +37,8 @@ const PUBLISH_OVERHEAD_BYTES: usize = 128;
 /// Whether the broker is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
+    /// It is another process's turn with the client id: see [`Options::may_connect`].
+    Waiting,
     /// Not, or not yet.
     Connecting {
         /// Why the last connection, or the last attempt at one, ended; empty before the first.
@@ -48,6 +52,7 @@ pub enum Status {
 pub struct Driver {
     options: Options,
     url: String,
+    turn: Turn,
     session: Session,
     outbox: Outbox<tokio::sync::oneshot::Sender<Result<Published, PublishError>>>,
     backoff: Backoff,
@@ -57,6 +62,8 @@ pub struct Driver {
     has_connected: bool,
     /// Why there is none, as it was logged.
     told: String,
+    /// Whether there has been one with everything granted; see [`Error`].
+    has_worked: bool,
     /// Packet id of the SUBSCRIBE without an answer, and when it was sent.
     subscribing: Option<(u16, Instant)>,
     packet_bytes_max: usize,
@@ -81,6 +88,7 @@ pub fn client(options: Options) -> (Driver, Inbound, Publisher) {
     };
     let driver = Driver {
         url: options.endpoint.to_string(),
+        turn: Turn::new(options.may_connect.clone()),
         options,
         session: Session::new(limits),
         outbox: Outbox::default(),
@@ -88,6 +96,7 @@ pub fn client(options: Options) -> (Driver, Inbound, Publisher) {
         sessions: 0,
         has_connected: false,
         told: String::new(),
+        has_worked: false,
         subscribing: None,
         packet_bytes_max: usize::MAX,
         deliveries,
@@ -114,23 +123,32 @@ impl Driver {
         loop {
             let opened = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
-                opened = self.open() => opened,
+                opened = self.open_in_turn() => opened,
             };
             let ended = match opened {
                 Ok(connection) => self.converse(connection, &mut stop).await,
                 Err(broken) => Err(broken),
             };
             let why = match ended {
-                Ok(()) => break,
-                Err(Broken::Fatal(error)) => {
+                Ok(()) if *stop.borrow() || stop.has_changed().is_err() => break,
+                // Its turn is over.
+                Ok(()) => {
+                    metrics::ended(self.options.name);
+                    continue;
+                }
+                Err(Broken::Fatal(error)) if !self.has_worked || error.is_taken_over() => {
                     metrics::ended(self.options.name);
                     return Err(error);
                 }
-                Err(Broken::Retry(why)) => why,
+                Err(broken) => self.lost(broken),
             };
             self.status.send_replace(Status::Connecting {
                 why: format!("no session with the MQTT broker at {}: {why}", self.url),
             });
+            if !self.turn.is_ours() {
+                metrics::given_away(self.options.name, &why);
+                continue;
+            }
             let wait = self.backoff.failed(draw());
             metrics::lost(self.options.name);
             let lost = metrics::Lost {
@@ -151,6 +169,66 @@ impl Driver {
         Ok(())
     }
 
+    /// Gives why a connection ended, and gives up the message that was to blame for it, if one was.
+    fn lost(&mut self, broken: Broken) -> String {
+        let (why, is_too_large) = match broken {
+            Broken::Retry(why) => {
+                self.outbox.disconnected();
+                return why;
+            }
+            Broken::Fatal(error) => (error.to_string(), false),
+            Broken::Closed { why, is_too_large } => (why, is_too_large),
+        };
+        if let Some(waiter) = self.outbox.closed(is_too_large) {
+            let error = match is_too_large {
+                true => PublishError::SaidTooLarge,
+                false => PublishError::ClosedOn {
+                    times: CLOSED_ALONE_MAX,
+                },
+            };
+            metrics::given_up(self.options.name, &error);
+            // Whoever published may have given up as well.
+            let _ = waiter.send(Err(error));
+        }
+        why
+    }
+
+    /// The broker is there, and has granted everything.
+    fn works(&mut self) {
+        self.has_worked = true;
+        self.status.send_replace(Status::Connected);
+    }
+
+    /// Takes out what is not to be sent on a new connection: what this broker does not take, and
+    /// what is waited for no longer, which its publisher may have published once more.
+    fn sift(&mut self) {
+        let (version, max) = (self.options.version, self.packet_bytes_max);
+        let out = self.outbox.take_out(|message, answer| {
+            answer.is_closed() || codec::publish_bytes(version, message) > max
+        });
+        for (message, answer) in out {
+            let bytes = codec::publish_bytes(version, &message);
+            let error = PublishError::TooLarge { bytes, max };
+            if !answer.is_closed() {
+                metrics::given_up(self.options.name, &error);
+            }
+            let _ = answer.send(Err(error));
+        }
+    }
+
+    /// As [`Driver::open`], once it is this process's turn with the client id.
+    async fn open_in_turn(&mut self) -> Result<Connection, Broken> {
+        self.turn.pause().await;
+        if !self.turn.is_ours() {
+            self.status.send_replace(Status::Waiting);
+            self.turn.wait().await;
+            self.backoff.reset();
+            self.status
+                .send_replace(Status::Connecting { why: String::new() });
+        }
+        self.open().await
+    }
+
     /// A connection with everything sent that comes first on it.
     async fn open(&mut self) -> Result<Connection, Broken> {
         let login = self.login().await?;
@@ -161,14 +239,18 @@ impl Driver {
         let is_first = !std::mem::replace(&mut self.has_connected, true);
         metrics::connected(self.options.name, &self.url, connack.session_present);
         self.told.clear();
+        let was_lost = self.turn.was_lost() && !is_first;
         if is_new && (!is_first || self.options.had_session) {
             self.sessions += 1;
             metrics::session_lost(self.options.name, &self.url);
+        } else if was_lost {
+            self.sessions += 1;
         }
         self.session.connected();
         self.outbox
             .connected(connack.receive_maximum, connack.session_present);
         self.packet_bytes_max = connack.packet_bytes_max as usize;
+        self.sift();
         self.subscribing = None;
         // MQTT 5 can ask for retained messages of new subscriptions only, so it costs nothing to
         // say every time what is wanted. MQTT 3.1.1 sends them all again: there it is said when the
@@ -180,7 +262,7 @@ impl Driver {
             connection.write(Outgoing::Subscribe { id, filters });
             self.subscribing = Some((id, Instant::now()));
         } else {
-            self.status.send_replace(Status::Connected);
+            self.works();
         }
         Ok(connection)
     }
@@ -227,6 +309,10 @@ impl Driver {
     /// Judges the broker's answer to CONNECT.
     fn welcome(&self, connack: &ConnAck) -> Result<(), Broken> {
         let code = connack.code;
+        if code == 0 && connack.qos_max == 0 {
+            let url = self.url.clone();
+            return Err(Broken::Fatal(Error::QosZeroOnly { url }));
+        }
         if code == 0 {
             let expiry = connack
                 .session_expiry_s
@@ -259,8 +345,10 @@ impl Driver {
         let mut answers = Vec::with_capacity(ANSWERS_MAX);
         let mut is_open = true;
         let mut end: Option<Instant> = None;
+        let mut is_over = false;
         loop {
-            if end.is_none() {
+            let is_ours = self.turn.look();
+            if end.is_none() && is_ours {
                 self.take_packets(&mut connection)?;
             }
             self.fill(&mut connection);
@@ -270,11 +358,11 @@ impl Driver {
                 return Err(Broken::Retry("a publish could not be stored".to_owned()));
             }
             let is_settled = self.session.waiting() == 0;
-            if end.is_some_and(|end| is_settled || Instant::now() >= end) {
+            if is_over || end.is_some_and(|end| is_settled || Instant::now() >= end) {
                 connection.close().await;
                 return Ok(());
             }
-            let reads = self.session.has_room() && end.is_none();
+            let reads = self.session.has_room() && end.is_none() && is_ours;
             tokio::select! {
                 moved = connection.transfer(reads) => moved?,
                 _ = self.answers.recv_many(&mut answers, ANSWERS_MAX) => {
@@ -291,6 +379,7 @@ impl Driver {
                 _ = stop.wait_for(|stop| *stop), if end.is_none() => {
                     end = Some(Instant::now() + SETTLE_WITHIN);
                 }
+                now_over = self.turn.is_over(), if end.is_none() => is_over = now_over,
                 () = sleep_until(end.unwrap_or(began)), if end.is_some() => {}
             }
         }
@@ -377,16 +466,12 @@ impl Driver {
         let Some(Request { message, answer }) = request else {
             return;
         };
-        let properties = message.user_properties.iter();
-        let bytes = PUBLISH_OVERHEAD_BYTES
-            + message.topic.len()
-            + message.payload.len()
-            + properties
-                .map(|(name, value)| 5 + name.len() + value.len())
-                .sum::<usize>();
+        let bytes = codec::publish_bytes(self.options.version, &message);
         let max = self.packet_bytes_max;
         if bytes > max {
-            let _ = answer.send(Err(PublishError::TooLarge { bytes, max }));
+            let error = PublishError::TooLarge { bytes, max };
+            metrics::given_up(self.options.name, &error);
+            let _ = answer.send(Err(error));
         } else if !answer.is_closed() {
             self.outbox.take(message, answer);
         }
@@ -418,13 +503,20 @@ impl Driver {
                 }));
             }
         }
-        self.status.send_replace(Status::Connected);
+        self.works();
         Ok(())
     }
 
     /// The broker said DISCONNECT.
-    fn dismissed(&self, code: u8) -> Broken {
+    fn dismissed(&mut self, code: u8) -> Broken {
+        if self.turn.is_taken_over(code) {
+            return Broken::Retry("another process has taken the session over".to_owned());
+        }
         match reason::disconnect(code) {
+            Verdict::Retry(meaning) if reason::may_be_of_a_publish(code) => Broken::Closed {
+                why: format!("{meaning} (code {code:#04x})"),
+                is_too_large: code == reason::TOO_LARGE,
+            },
             Verdict::Retry(meaning) => Broken::Retry(format!("{meaning} (code {code:#04x})")),
             Verdict::Fatal(meaning, remedy) => Broken::Fatal(Error::Dismissed {
                 url: self.url.clone(),

@@ -14,11 +14,16 @@ pub(crate) struct Addresses {
     pub(crate) mqtt: Option<SocketAddr>,
     /// The API, if it is served.
     pub(crate) http: Option<SocketAddr>,
+    /// Metrics and probes alone, if they have a port of their own.
+    pub(crate) probes: Option<SocketAddr>,
     pub(crate) ops: SocketAddr,
 }
 
 /// Port 0 of no address: what a part that is not there would say.
 const UNKNOWN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// What a port of its own shows.
+const PROBES: &str = "/metrics, /livez, /readyz, /startupz alone: nothing can be written here";
 
 /// Where devices' tenants come from.
 pub(crate) enum Tenants {
@@ -37,7 +42,9 @@ pub(crate) fn dev(
     is_temporary: bool,
     tenants: &Tenants,
 ) -> String {
-    let Addresses { mqtt, http, ops } = addresses;
+    let Addresses {
+        mqtt, http, ops, ..
+    } = addresses;
     let mqtt = mqtt.unwrap_or(UNKNOWN);
     let http = http.unwrap_or(UNKNOWN);
     let kept = if is_temporary {
@@ -57,6 +64,9 @@ pub(crate) fn dev(
         ),
         Tenants::Gateway(url) => format!("as the auth gateway at {url} says"),
     };
+    let probes = addresses.probes.map_or_else(String::new, |probes| {
+        format!("  probes   {probes}   {PROBES}\n")
+    });
     let url = match ops.port() {
         8081 => String::new(),
         _ => format!(" --url http://{ops}"),
@@ -67,7 +77,7 @@ pub(crate) fn dev(
 
   mqtt     {mqtt}   devices connect here (MQTT 3.1.1 and 5, no TLS, no password)
   http     {http}   REST API: GET /api/cloud-connector/v2/connections
-  ops      {ops}   /metrics, /livez, /readyz, /startupz, operator's view
+{probes}  ops      {ops}   /metrics, /livez, /readyz, /startupz, operator's view
   data     {data}   ({kept})
   tenants  {tenants}
 
@@ -105,6 +115,9 @@ pub(crate) fn run(addresses: &Addresses, config: &Config, plan: &Plan) -> String
             &http,
             "REST API: GET /api/cloud-connector/v2/connections",
         );
+    }
+    if let Some(probes) = addresses.probes {
+        line("probes", &probes, PROBES);
     }
     let what = "/metrics, /livez, /readyz, /startupz, operator's view";
     line("ops", &addresses.ops, what);

@@ -17,6 +17,7 @@ pub(crate) use topics::{Topics, TopicsOf};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use rollcall_model::Topic;
 
@@ -25,6 +26,9 @@ use crate::plan::Part;
 
 /// What `--presence` takes.
 const PRESENCES: [&str; 4] = ["online", "inactive", "offline", "unverified"];
+
+/// The most that `--last` takes; `--from beginning` shows all.
+const LAST_MAX: u64 = 10_000;
 
 /// Keeps the roll of a device fleet: who is there, whose it is, how it is reached, and which event
 /// says so.
@@ -58,7 +62,8 @@ pub(crate) enum Command {
     /// Show the effective configuration as TOML: defaults < file < environment < flags
     Config(ShowConfig),
     /// Show a topic's records, decoded
-    #[command(after_help = "Example: rollcall tail events --from beginning --no-follow")]
+    #[command(after_help = "Examples: rollcall tail events --last 10\n          \
+rollcall tail events --from beginning --no-follow")]
     Tail(Tail),
     /// Look at the connection table as an operator: tenantless and offline rows too
     #[command(subcommand)]
@@ -121,7 +126,7 @@ pub(crate) struct Dev {
 #[derive(Debug, Args)]
 pub(crate) struct Send {
     /// The client id
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) id: String,
     /// Which application on the device
     #[arg(long, value_name = "NAME")]
@@ -239,9 +244,13 @@ pub(crate) struct Tail {
     /// Where to begin
     #[arg(long, value_enum, default_value_t = From::End)]
     pub(crate) from: From,
-    /// Stop after this many records
+    /// Stop after this many records; from the end, that is as many as are still to come
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
+    /// The last N records that are there, of all partitions, by time; then stop
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=LAST_MAX))]
+    #[arg(conflicts_with_all = ["from", "count"])]
+    pub(crate) last: Option<u64>,
     /// Stop at the end of what is there now, instead of waiting for more
     #[arg(long)]
     pub(crate) no_follow: bool,
@@ -257,7 +266,7 @@ pub(crate) struct Tail {
 pub(crate) enum From {
     /// Everything that the log still has
     Beginning,
-    /// What comes from now on
+    /// What comes from now on: waits for it
     End,
 }
 
@@ -290,7 +299,7 @@ pub(crate) struct List {
 #[derive(Debug, Args)]
 pub(crate) struct Get {
     /// The client id
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) target: Target,

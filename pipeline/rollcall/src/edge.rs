@@ -4,23 +4,23 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use anyhow::Context as _;
-use rollcall_api::Check;
 use rollcall_bridge::IngressWriter;
 use rollcall_broker::Broker;
 use rollcall_delivery::Outlet;
-use rollcall_mqtt::{Driver, Publisher, Status};
+use rollcall_mqtt::{Driver, Publisher};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::hook::Hook;
+use crate::leader::{self, Lead};
 use crate::outlet::{BrokerOutlet, SessionOutlet};
 use crate::plan::{BrokerKind, Part, Plan};
 use crate::role::Role;
-use crate::stores::{self, ClientId, Folders};
+use crate::stores::{self, ClientIds, Folders, NodeLog};
 use crate::system::Wiring;
 
 /// What stands between devices and the log.
@@ -78,20 +78,23 @@ impl Wiring {
         config: &Config,
         folders: &Folders,
         plan: &Plan,
+        log: &NodeLog,
     ) -> anyhow::Result<(Edge, Vec<Role>)> {
         if plan.broker == BrokerKind::Embedded {
             let (edge, outlet) = self.embedded(config, folders.broker.clone()).await?;
-            return Ok((edge, vec![self.send(outlet)]));
+            let probe = self.probe(outlet.clone(), config);
+            return Ok((edge, vec![self.send(outlet), probe]));
         }
         let (mut edge, mut sender) = (Vec::new(), Vec::new());
         if plan.needs_url() {
-            let id = stores::client_id(config, folders)?;
+            let ids = stores::client_ids(config, folders, log)?;
             if plan.has(Part::Bridge) {
-                edge = self.subscribe(config, &id)?;
+                edge = self.subscribe(config, &ids, log)?;
             }
             if plan.has(Part::Send) {
-                let (session, outlet) = self.outlet(config, &id)?;
-                sender = vec![self.send(outlet), session];
+                let (session, outlet) = self.outlet(config, &ids)?;
+                let probe = self.probe(outlet.clone(), config);
+                sender = vec![self.send(outlet), probe, session];
             }
         }
         Ok((Edge::Sessions(edge), sender))
@@ -109,50 +112,84 @@ impl Wiring {
         let options = rollcall_broker::Options::new(config.mqtt.listen, data_dir);
         let broker = Broker::start(options, Arc::new(Hook(writer))).await?;
         check.ready();
+        rollcall_bridge::metrics::leads(true);
         let outlet = Arc::new(BrokerOutlet(broker.sender()));
         Ok((Edge::Embedded(broker), outlet))
     }
 
     /// The bridge as a client of the broker outside: first the session, which is stopped first.
-    fn subscribe(&self, config: &Config, id: &ClientId) -> anyhow::Result<Vec<Role>> {
+    fn subscribe(
+        &self,
+        config: &Config,
+        ids: &ClientIds,
+        log: &NodeLog,
+    ) -> anyhow::Result<Vec<Role>> {
         let filters = config.prefixes().filters();
-        let options = config.mqtt.session("bridge", id.name.clone(), filters);
+        let options = config.mqtt.session("bridge", ids.bridge.clone(), filters);
+        let (may_connect, lead, leading) = self.lead(log)?;
         let (driver, inbound, _) = rollcall_mqtt::client(rollcall_mqtt::Options {
-            had_session: id.is_known,
+            had_session: ids.are_known,
+            may_connect,
             ..options.context("the bridge's session")?
         });
-        let session = self.drive("mqtt", driver);
+        let session = self.drive("mqtt", driver, lead);
         let (log, clock) = (self.log.clone(), self.clock.clone());
-        let options = rollcall_bridge::Options::subscriber(config.prefixes(), &id.name);
+        let options = rollcall_bridge::Options::subscriber(config.prefixes(), &ids.bridge);
         let bridge = Role::spawn("bridge", &self.ended, move |stop| async move {
             rollcall_bridge::run(inbound, log, clock, options).await;
             // The session has ended; it says why itself.
             stopped(stop).await;
             Ok(())
         });
-        Ok(vec![session, bridge])
+        Ok([session, bridge].into_iter().chain(leading).collect())
+    }
+
+    /// Whether this bridge may take publishes, for its session and for the probe, and who keeps
+    /// both up to date: on Kafka there may be others.
+    #[expect(clippy::type_complexity, reason = "three ends of one thing")]
+    fn lead(
+        &self,
+        log: &NodeLog,
+    ) -> anyhow::Result<(
+        Option<watch::Receiver<bool>>,
+        watch::Receiver<Lead>,
+        Option<Role>,
+    )> {
+        let NodeLog::Kafka(log) = log else {
+            rollcall_bridge::metrics::leads(true);
+            return Ok((None, watch::channel(Lead::Leads).1, None));
+        };
+        let assigned = leader::join(log.as_ref()).context("cannot join the bridges")?;
+        let (may_connect, may) = watch::channel(false);
+        let (lead, seen) = watch::channel(Lead::Unknown);
+        let leading = Role::spawn("bridge-lead", &self.ended, move |stop| async move {
+            leader::follow(assigned, lead, may_connect, stop).await;
+            Ok(())
+        });
+        Ok((Some(may), seen, Some(leading)))
     }
 
     /// A session for the sender, apart from the bridge's: when the log takes nothing more, that one
     /// reads nothing more, answers to publishes included.
-    fn outlet(&self, config: &Config, id: &ClientId) -> anyhow::Result<(Role, Arc<dyn Outlet>)> {
+    fn outlet(&self, config: &Config, ids: &ClientIds) -> anyhow::Result<(Role, Arc<dyn Outlet>)> {
         let options = config
             .mqtt
-            .session("sender", format!("{}-send", id.name), Vec::new());
+            .session("sender", ids.sender.clone(), Vec::new());
         let (driver, _, publisher): (Driver, _, Publisher) =
             rollcall_mqtt::client(rollcall_mqtt::Options {
-                had_session: id.is_known,
+                had_session: ids.are_known,
                 ..options.context("the sender's session")?
             });
-        let session = self.drive("mqtt-sender", driver);
+        let lead = watch::channel(Lead::Leads).1;
+        let session = self.drive("mqtt-sender", driver, lead);
         Ok((session, Arc::new(SessionOutlet(publisher))))
     }
 
-    fn drive(&self, name: &'static str, driver: Driver) -> Role {
+    fn drive(&self, name: &'static str, driver: Driver, lead: watch::Receiver<Lead>) -> Role {
         let check = self.health.register(name);
         let status = driver.status();
         Role::spawn(name, &self.ended, move |stop| async move {
-            let reporting = report(status, &check);
+            let reporting = leader::report(status, lead, &check);
             let driving = driver.run(stop);
             let ended = tokio::select! {
                 ended = driving => ended,
@@ -160,27 +197,6 @@ impl Wiring {
             };
             Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
         })
-    }
-}
-
-/// Keeps the probe up to date. Never ends before the driver: that holds the other end.
-async fn report(mut status: watch::Receiver<Status>, check: &Check) -> std::convert::Infallible {
-    let mut since = None;
-    loop {
-        match &*status.borrow_and_update() {
-            Status::Connected => {
-                since = None;
-                check.ready();
-            }
-            Status::Connecting { why } if why.is_empty() => check.starting(),
-            Status::Connecting { why } => {
-                let since = *since.get_or_insert_with(SystemTime::now);
-                check.waiting(why.clone(), since);
-            }
-        }
-        if status.changed().await.is_err() {
-            return std::future::pending().await;
-        }
     }
 }
 

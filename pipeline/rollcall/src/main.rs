@@ -5,9 +5,11 @@ mod checkpoints;
 mod cli;
 mod commands;
 mod config;
+mod descriptors;
 mod edge;
 mod fleet;
 mod hook;
+mod leader;
 mod nearest;
 mod outlet;
 mod outside;
@@ -15,7 +17,10 @@ mod plan;
 mod print;
 mod processors;
 mod role;
+mod scratch;
 mod self_check;
+mod signals;
+mod standstill;
 mod stores;
 mod system;
 
@@ -53,6 +58,8 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
         Err(Failure::Told) => ExitCode::FAILURE,
+        // Who reads has had enough, as `head` has.
+        Err(Failure::Failed(error)) if error.is::<print::Closed>() => ExitCode::SUCCESS,
         Err(Failure::Failed(error)) => {
             print::error(&format!("rollcall: {error:#}"));
             ExitCode::FAILURE

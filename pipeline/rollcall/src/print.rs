@@ -1,18 +1,24 @@
-//! Printing for people and pipes: a closed pipe ends the command quietly, as `head` expects.
+//! Printing for people and pipes: a closed pipe ends the command quietly, as `head` expects. It is
+//! an error like others on its way out, so that folders that the command has made go with it.
 
 use std::borrow::Cow;
 use std::io::{ErrorKind, Write as _};
 
 use anyhow::Context as _;
 
-/// Writes `text` to standard output and flushes it.
+/// Standard output goes nowhere any more. Not worth a word: exit code 0.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads standard output any more")]
+pub(crate) struct Closed;
+
+/// Writes `text` to standard output and flushes it. Errors: [`Closed`] when nobody reads it.
 pub(crate) fn out(text: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     let written = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
     match written {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Closed.into()),
         other => other.context("cannot write to standard output"),
     }
 }

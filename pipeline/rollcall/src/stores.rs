@@ -9,12 +9,13 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
-use rollcall_api::Kept;
+use rollcall_api::Room;
 use rollcall_kafka::KafkaLog;
 use rollcall_log::{Clock, EmbeddedLog, EmbeddedOptions, Error, Log, SystemClock};
 use rollcall_model::{Policy, Topic};
 use rollcall_rocks::{RocksPairs, RocksStore};
 use rollcall_tables::Bounds;
+use tracing::warn;
 
 use crate::commands::Failure;
 use crate::config::{self, Config, LogKind, Sources};
@@ -56,23 +57,72 @@ impl Folders {
     }
 }
 
-/// Who this node is at the broker outside.
-#[derive(Clone, Debug)]
-pub(crate) struct ClientId {
-    /// The MQTT client id.
-    pub(crate) name: String,
-    /// Whether this data folder has used it before.
-    pub(crate) is_known: bool,
+/// Who this node is at the broker outside: an MQTT client id names a session there, so it stays
+/// the same for life. A new one would leave the old to queue without a reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClientIds {
+    /// Of the bridge. On Kafka all bridges of a system share it: whoever leads resumes the session.
+    pub(crate) bridge: String,
+    /// Of the sender, always its own.
+    pub(crate) sender: String,
+    /// Whether this data folder has used them before.
+    pub(crate) are_known: bool,
 }
 
-/// The MQTT client id at the broker outside: the configured one, or one that is made once. It stays
-/// with the data, for it names the session: a new one would leave the old to queue for nobody.
-pub(crate) fn client_id(config: &Config, folders: &Folders) -> anyhow::Result<ClientId> {
-    kept(&folders.client_id, &config.mqtt.client_id)
+/// The MQTT client ids at the broker outside: the configured one, or one that follows from the
+/// Kafka cluster and prefix, or one that is made once and kept with the data.
+pub(crate) fn client_ids(
+    config: &Config,
+    folders: &Folders,
+    log: &NodeLog,
+) -> anyhow::Result<ClientIds> {
+    let configured = config.mqtt.client_id.as_str();
+    let NodeLog::Kafka(log) = log else {
+        let Kept { name, is_known } = kept(&folders.client_id, configured)?;
+        return Ok(ClientIds {
+            sender: format!("{name}-send"),
+            bridge: name,
+            are_known: is_known,
+        });
+    };
+    let shared = match configured {
+        "" => shared_id(log.cluster_id().as_deref(), &config.kafka.prefix),
+        configured => configured.to_owned(),
+    };
+    let before = std::fs::read_to_string(&folders.client_id).unwrap_or_default();
+    let Kept { name, is_known } = kept(&folders.client_id, &shared)?;
+    if !is_known && !before.is_empty() {
+        warn!(
+            before = before.trim(),
+            now = name,
+            "The bridge has another MQTT client id: remove the session of the one before at the \
+             broker, where it would queue for ever."
+        );
+    }
+    let process = kept(&folders.process_id, &config.process.id)?.name;
+    Ok(ClientIds {
+        sender: format!("{name}-send-{process}"),
+        bridge: name,
+        are_known: is_known,
+    })
+}
+
+/// The client id that the bridges of one prefix of one cluster share, and no others.
+fn shared_id(cluster: Option<&str>, prefix: &str) -> String {
+    let cluster = cluster.unwrap_or("kafka");
+    let id = format!("rollcall-{cluster}-{prefix}");
+    id.trim_end_matches(['.', '-', '_']).to_owned()
+}
+
+/// A name that stays with the data.
+struct Kept {
+    name: String,
+    /// Whether this data folder has used it before.
+    is_known: bool,
 }
 
 /// The configured name, or the one in the file at `path`, which is made when there is none.
-fn kept(path: &Path, configured: &str) -> anyhow::Result<ClientId> {
+fn kept(path: &Path, configured: &str) -> anyhow::Result<Kept> {
     let shown = path.display();
     let kept = match std::fs::read_to_string(path) {
         Ok(text) => text.trim().to_owned(),
@@ -95,7 +145,7 @@ fn kept(path: &Path, configured: &str) -> anyhow::Result<ClientId> {
             .and_then(|()| std::fs::rename(&fresh, path))
             .with_context(|| format!("cannot write {shown}"))?;
     }
-    Ok(ClientId { name, is_known })
+    Ok(Kept { name, is_known })
 }
 
 /// The log of a node.
@@ -206,13 +256,22 @@ pub(crate) fn open_tables(
 }
 
 /// Opens what the API's replica is kept in.
-pub(crate) fn open_replica(config: &Config, folders: &Folders) -> anyhow::Result<Kept> {
+pub(crate) fn open_replica(
+    config: &Config,
+    folders: &Folders,
+) -> anyhow::Result<rollcall_api::Kept> {
     let pairs = RocksPairs::open(&folders.replica, Shares::of(config).replica);
-    Ok(Kept {
+    Ok(rollcall_api::Kept {
         pairs: Arc::new(pairs.context("cannot open the replica")?),
         log_name: log_name(config),
         max_failures: config.policy().max_failures,
     })
+}
+
+/// Room in memory for the answers of one of the two HTTP ports: operators who read slowly must not
+/// keep the API waiting, nor the other way round.
+pub(crate) fn room(config: &Config) -> Room {
+    Room::new(Shares::of(config).answers / 2)
 }
 
 /// What tells the log from others that the data folder may have seen. Brokers under other addresses

@@ -3,13 +3,17 @@
 //! forwards.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use rollcall_api::{Check, Comparisons, Follower, Health, Kept, Ops, Replica, Requests};
-use rollcall_delivery::{Outlet, Sender};
+use rollcall_api::{
+    Bounds, Check, Comparisons, Follower, Health, Kept, Keys, Ops, Replica, Requests,
+};
+use rollcall_delivery::{Outlet, Prober, Sender};
 use rollcall_log::{Clock, Log, SystemClock};
 use rollcall_rocks::RocksStore;
 use rollcall_runtime::self_check::SelfCheck;
@@ -21,11 +25,13 @@ use tracing::info;
 use crate::banner::Addresses;
 use crate::checkpoints;
 use crate::config::{Config, LogKind};
+use crate::descriptors;
 use crate::edge::Edge;
 use crate::plan::{BrokerKind, Part, Plan};
 use crate::processors::Processors;
 use crate::role::{Ended, Role};
 use crate::self_check;
+use crate::standstill;
 use crate::stores::{self, Folders, NodeLog};
 
 /// How long the roles have to stop, all in all.
@@ -61,22 +67,26 @@ pub(crate) struct Wiring {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) health: Health,
     comparisons: Comparisons,
+    /// The first file descriptor that no connection may have.
+    pub(crate) descriptors: u64,
     pub(crate) ended: mpsc::Sender<Ended>,
 }
 
 impl System {
     /// Starts the roles of `plan`; on an error nothing is left running. `tenants` is what the
-    /// resolver asks, if there is to be one.
+    /// resolver asks, if there is to be one, `keys` are those to the API.
     pub(crate) async fn start(
         config: &Config,
         data_dir: &Path,
         plan: &Plan,
         tenants: Option<Arc<dyn Source>>,
+        keys: Keys,
     ) -> anyhow::Result<Self> {
         let prometheus = rollcall_api::metrics::install().context("cannot set up metrics")?;
         describe_metrics();
+        let descriptors = descriptors::raise();
         // Ports first: the likeliest mistake is found before anything is written.
-        let (http, ops) = bind(config, plan).await?;
+        let ports = bind(config, plan).await?;
         let folders = Folders::of(data_dir);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = NodeLog::open(config, &folders, clock.clone()).await?;
@@ -87,14 +97,14 @@ impl System {
             clock,
             health: Health::default(),
             comparisons: Comparisons::default(),
+            descriptors,
             ended: ended_tx,
         };
-        let http_addr = http.as_ref().map(TcpListener::local_addr).transpose()?;
-        let ops_addr = ops.local_addr()?;
+        let (http_addr, ops_addr, probes_addr) = ports.addresses()?;
         // Before anybody can ask: no partition may be restored yet, or be this process's.
         let check = plan.has(Part::Process);
         let check = check.then(|| wiring.health.register("processors"));
-        let (servers, replica) = wiring.serve(config, &folders, prometheus, http, ops)?;
+        let (servers, replica) = wiring.serve(config, &folders, prometheus, ports, keys)?;
         let (processors, self_check) = match check {
             Some(check) => {
                 let processors = wiring.process(config, &store, check).await?;
@@ -107,7 +117,7 @@ impl System {
         if let Some(replica) = &replica {
             caught_up_or_failed(replica, &mut ended).await?;
         }
-        let (edge, sender) = wiring.reach(config, &folders, plan).await?;
+        let (edge, sender) = wiring.reach(config, &folders, plan, &log).await?;
         // Last, so that a start waits for nothing of it.
         let self_check = self_check.map(|check| wiring.check(check)).into_iter();
         let checkpoints = wiring.checkpoints(config, data_dir, &store, &processors);
@@ -119,6 +129,7 @@ impl System {
         let addresses = Addresses {
             mqtt: edge.local_addr(),
             http: http_addr,
+            probes: probes_addr,
             ops: ops_addr,
         };
         Ok(Self {
@@ -185,49 +196,71 @@ impl System {
 }
 
 impl Wiring {
-    /// The ops port, and the replica and the API's port if they are wanted.
+    /// The ops port, and the replica, the API's port and that of the probes if they are wanted.
     fn serve(
         &self,
         config: &Config,
         folders: &Folders,
         prometheus: metrics_exporter_prometheus::PrometheusHandle,
-        http: Option<TcpListener>,
-        ops: TcpListener,
+        ports: Ports,
+        keys: Keys,
     ) -> anyhow::Result<(Vec<Role>, Option<Replica>)> {
+        let Ports { http, ops, probes } = ports;
         // Others can be asked on Kafka; of the embedded log nobody else can show anything.
         let has_rows = http.is_some() || config.log.kind == LogKind::Embedded;
         let kept = has_rows.then(|| stores::open_replica(config, folders));
         let (replica, following) = kept.transpose()?.map(|kept| self.follow(kept)).unzip();
         let requests = Requests::new(self.log.clone(), self.clock.clone());
+        let descriptors = self.descriptors;
+        let bounds = |port, most: NonZeroUsize| {
+            Bounds::new(port, most.get(), descriptors, stores::room(config))
+        };
         let api = http.zip(replica.clone()).map(|(http, replica)| {
-            let public = rollcall_api::public(replica, requests.clone(), config.api.lookup);
+            let lookup = config.api.lookup;
+            let public = rollcall_api::public(replica, requests.clone(), lookup, keys);
+            let public = config.api.hosts().only(public);
+            let bounds = bounds("api", config.api.connections_max);
             Role::spawn("api", &self.ended, move |stop| async move {
-                Ok(rollcall_api::serve(http, public, stop).await?)
+                rollcall_api::serve(http, public, bounds, stop).await;
+                Ok(())
             })
         });
-        let (log, health) = (self.log.clone(), self.health.clone());
-        let comparisons = self.comparisons.clone();
-        let ops = Role::spawn("ops", &self.ended, {
-            let (prometheus, replica) = (prometheus.clone(), replica.clone());
-            move |stop| async move {
-                let state = Ops {
-                    log,
-                    replica,
-                    requests,
-                    health,
-                    comparisons,
-                    prometheus,
-                    stop: stop.clone(),
-                };
-                Ok(rollcall_api::serve(ops, rollcall_api::ops(state), stop).await?)
-            }
+        let state = Ops {
+            log: self.log.clone(),
+            replica: replica.clone(),
+            requests,
+            health: self.health.clone(),
+            comparisons: self.comparisons.clone(),
+            prometheus: prometheus.clone(),
+            // Each role has its own.
+            stop: watch::channel(false).1,
+        };
+        let probes = probes.map(|port| {
+            let routes = rollcall_api::probes(state.clone());
+            let bounds = bounds("probes", config.ops.connections_max);
+            Role::spawn("probes", &self.ended, move |stop| async move {
+                rollcall_api::serve(port, routes, bounds, stop).await;
+                Ok(())
+            })
         });
-        let upkeep = Role::spawn("metrics", &self.ended, move |stop| async move {
-            rollcall_api::metrics::upkeep(prometheus, stop).await;
+        let hosts = config.ops.hosts();
+        let ops_bounds = bounds("ops", config.ops.connections_max).patient();
+        let ops = Role::spawn("ops", &self.ended, move |stop| async move {
+            let stopping = stop.clone();
+            let routes = hosts.only(rollcall_api::ops(Ops {
+                stop: stopping,
+                ..state
+            }));
+            rollcall_api::serve(ops, routes, ops_bounds, stop).await;
             Ok(())
         });
-        let servers = api.into_iter().chain([ops, upkeep]).chain(following);
-        Ok((servers.collect(), replica))
+        let upkeep = Role::spawn("metrics", &self.ended, move |stop| async move {
+            rollcall_api::metrics::upkeep(prometheus, descriptors, stop).await;
+            Ok(())
+        });
+        let others = [ops, upkeep, self.watch_readers()];
+        let servers = api.into_iter().chain(others).chain(probes);
+        Ok((servers.chain(following).collect(), replica))
     }
 
     /// The replica, and what keeps it up to date.
@@ -307,6 +340,16 @@ impl Wiring {
         }))
     }
 
+    /// What notices that a reader of the log stands still.
+    fn watch_readers(&self) -> Role {
+        let (readers, check) = (self.log.readers(), self.health.register("readers"));
+        check.ready();
+        Role::spawn("readers", &self.ended, move |stop| async move {
+            standstill::watch(readers, check, stop).await;
+            Ok(())
+        })
+    }
+
     fn resolve(&self, tenants: Arc<dyn Source>) -> Role {
         let resolver = Resolver::new(self.log.clone(), tenants, self.clock.clone());
         let check = self.health.register("resolver");
@@ -324,6 +367,19 @@ impl Wiring {
         Role::spawn("sender", &self.ended, move |stop| async move {
             check.ready();
             let ended = sender.run(stop).await;
+            Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
+        })
+    }
+
+    /// The prober, which sends through the same outlet.
+    pub(crate) fn probe(&self, outlet: Arc<dyn Outlet>, config: &Config) -> Role {
+        let per_second = config.send.probes_per_second.get();
+        let (log, clock) = (self.log.clone(), self.clock.clone());
+        let prober = Prober::new(log, outlet, clock, per_second);
+        let check = self.health.register("prober");
+        Role::spawn("prober", &self.ended, move |stop| async move {
+            check.ready();
+            let ended = prober.run(stop).await;
             Ok(ended.inspect_err(|error| check.failed(error.to_string()))?)
         })
     }
@@ -349,18 +405,50 @@ impl Wiring {
     }
 }
 
-/// Opens the ports of the API, where there is one, and of operations.
-async fn bind(config: &Config, plan: &Plan) -> anyhow::Result<(Option<TcpListener>, TcpListener)> {
+/// The ports that are open, before anything is served.
+struct Ports {
+    http: Option<TcpListener>,
+    ops: TcpListener,
+    /// Metrics and probes alone.
+    probes: Option<TcpListener>,
+}
+
+impl Ports {
+    /// Of the API, of operations, and of the probes.
+    fn addresses(&self) -> std::io::Result<(Option<SocketAddr>, SocketAddr, Option<SocketAddr>)> {
+        let of = |port: &Option<TcpListener>| {
+            let address = port.as_ref().map(TcpListener::local_addr);
+            address.transpose()
+        };
+        Ok((of(&self.http)?, self.ops.local_addr()?, of(&self.probes)?))
+    }
+}
+
+/// Opens the ports: of the API and of the probes, where there are some, and of operations.
+async fn bind(config: &Config, plan: &Plan) -> anyhow::Result<Ports> {
+    // `rollcall run` has no flags for addresses.
+    let setting = |flag_or_key: &'static str, key: &'static str| match plan.broker {
+        BrokerKind::Embedded => flag_or_key,
+        BrokerKind::Outside => key,
+    };
     let http = match plan.has(Part::Api) {
-        true => Some(rollcall_api::bind(config.api.listen, "--http, [api] listen").await?),
+        true => {
+            let setting = setting("--http, [api] listen", "[api] listen");
+            Some(rollcall_api::bind(config.api.listen, setting).await?)
+        }
         false => None,
     };
-    let ops = rollcall_api::bind(config.ops.listen, "--ops, [ops] listen").await?;
+    let ops = setting("--ops, [ops] listen", "[ops] listen");
+    let ops = rollcall_api::bind(config.ops.listen, ops).await?;
+    let probes = match config.ops.probes_listen {
+        Some(listen) => Some(rollcall_api::bind(listen, "[ops] probes_listen").await?),
+        None => None,
+    };
     // The broker opens its port itself, last of all: this one only shows that it can.
     if plan.broker == BrokerKind::Embedded {
         drop(rollcall_api::bind(config.mqtt.listen, "--mqtt, [mqtt] listen").await?);
     }
-    Ok((http, ops))
+    Ok(Ports { http, ops, probes })
 }
 
 /// Waits for a role that ends although nobody asked it to.
@@ -434,6 +522,7 @@ fn describe_metrics() {
     rollcall_broker::describe();
     rollcall_delivery::metrics::describe();
     rollcall_kafka::metrics::describe();
+    rollcall_log::metrics::describe();
     rollcall_mqtt::metrics::describe();
     rollcall_runtime::metrics::describe();
     rollcall_tenant::metrics::describe();

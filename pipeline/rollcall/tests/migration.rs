@@ -192,6 +192,7 @@ fn online(client: &str) -> NewRecord {
         received_at: Millis(i64::MAX),
         bridge: "test".to_owned(),
         broker_generation: 1,
+        received_order: 0,
     };
     NewRecord {
         topic: Topic::Status,

@@ -15,6 +15,7 @@ use crate::decode::Decoder;
 use crate::error::Error;
 use crate::inputs::Inputs;
 use crate::metrics;
+use crate::order::order;
 use crate::overlay::{Dirty, Slots, outbox_client, outbox_key};
 
 /// What folding a batch gave.
@@ -23,7 +24,7 @@ pub(crate) struct Folded {
     pub(crate) derived: Vec<(Option<Bytes>, Derived)>,
     /// Rows that changed.
     pub(crate) dirty: Vec<Dirty>,
-    /// Inputs refused because nobody knows their schema, in the order of reading.
+    /// Inputs refused because nobody knows their schema, in the order of folding.
     pub(crate) refused: Vec<InputRange>,
 }
 
@@ -62,16 +63,18 @@ pub(crate) fn fold(
     for entry in due {
         folding.timer(entry)?;
     }
+    for (queue, place) in order(&inputs.records) {
+        let (topic, records) = &inputs.records[queue];
+        let record = &records[place];
+        let at = Coordinates {
+            topic: *topic,
+            partition,
+            offset: record.offset,
+        };
+        let was_refused = inputs.was_refused(*topic, record.offset);
+        folding.record(decoder, at, record, was_refused)?;
+    }
     for (topic, records) in &inputs.records {
-        for record in records {
-            let at = Coordinates {
-                topic: *topic,
-                partition,
-                offset: record.offset,
-            };
-            let was_refused = inputs.was_refused(*topic, record.offset);
-            folding.record(decoder, at, record, was_refused)?;
-        }
         metrics::folded(*topic, records.len() as u64);
     }
     let dirty = folding
@@ -174,12 +177,13 @@ impl Folding<'_> {
         Ok(())
     }
 
-    /// Notes what a later reader may know the schema of. Records that stand one behind the other
-    /// are one range.
+    /// Notes what a later reader may know the schema of. Records of a topic that stand one behind
+    /// the other are one range, whatever was folded in between.
     fn refused(&mut self, at: Coordinates) {
         let (topic, from, to) = (at.topic, at.offset, at.offset + 1);
-        match self.refused.last_mut() {
-            Some(last) if last.topic == topic && last.to == from => last.to = to,
+        let last = self.refused.iter_mut().rfind(|range| range.topic == topic);
+        match last {
+            Some(last) if last.to == from => last.to = to,
             _ => self.refused.push(InputRange { topic, from, to }),
         }
     }

@@ -6,6 +6,7 @@ use rollcall_model::{Arrival, ClientId, Coordinates, Event, Ingress};
 use rollcall_model::{Policy, ReasonCode, Topic};
 use rollcall_schemas::dialect::{self, Prefixes};
 use rollcall_schemas::{DecodeError, Record, partition};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Largest `tenants` record that is taken, in bytes: its identity is kept in a row, as JSON is.
 ///
@@ -89,6 +90,8 @@ impl Decoder {
             },
             appended_at: record.appended_at,
             received_at: record.appended_at,
+            bridge: 0,
+            received_order: 0,
             is_retained: false,
             is_redelivery: false,
         };
@@ -99,6 +102,8 @@ impl Decoder {
             _ => {
                 let ingress = Ingress::decode(value)?;
                 arrival.received_at = ingress.received_at.min(record.appended_at);
+                arrival.bridge = bridge(&ingress.bridge);
+                arrival.received_order = ingress.received_order;
                 arrival.is_retained = ingress.retain;
                 arrival.is_redelivery = ingress.dup;
                 self.ingress(topic, &client, &ingress)
@@ -170,6 +175,14 @@ impl Decoder {
             Ok(Some(_)) => dialect::parse(ingress, client)
                 .map_err(|refusal| Refused::new(refusal.reason, refusal.text)),
         }
+    }
+}
+
+/// A bridge's name as rows keep it; 0 for a producer without one.
+fn bridge(name: &str) -> u64 {
+    match name {
+        "" => 0,
+        name => xxh3_64(name.as_bytes()),
     }
 }
 

@@ -9,11 +9,13 @@
 //! life folded again, as proof), `self_check` (whether the tables still are what was folded). What
 //! it writes goes to the log; tables and changelog readers follow.
 
+mod ahead;
 mod batch;
 mod dead_letter;
 mod decode;
 mod error;
 mod inputs;
+mod order;
 mod output;
 mod overlay;
 mod processor;

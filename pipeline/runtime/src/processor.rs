@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rollcall_log::{Append, Clock, Log, Position};
+use rollcall_log::{Append, Clock, Log, Lookout, Position};
 use rollcall_model::batch::{Batch, InputRange};
 use rollcall_model::{Millis, Policy, Topic};
 use rollcall_schemas::Record;
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tracing::{debug, info};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::ahead::Ahead;
 use crate::batch::{Folded, count, fold};
 use crate::decode::Decoder;
 use crate::error::Error;
@@ -66,6 +67,7 @@ pub struct Processor<T> {
     policy_bytes: Vec<u8>,
     policy_hash: u64,
     progress: Progress,
+    ahead: Ahead,
 }
 
 impl<T: Tables> Processor<T> {
@@ -120,6 +122,7 @@ impl<T: Tables> Processor<T> {
                 policy_bytes,
                 policy_hash,
                 progress,
+                ahead: Ahead::default(),
             },
             restored,
         ))
@@ -141,20 +144,19 @@ impl<T: Tables> Processor<T> {
     /// hold changes back write them: then, and whenever nothing waits.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
         let (log, partition) = (self.setup.log.clone(), self.setup.partition);
-        let mut appended = log.appended();
+        let mut lookout = Lookout::new(log.as_ref(), GROUP, Some(partition));
         while !*stop.borrow() {
-            appended.mark_unchanged();
+            lookout.mark();
             let turn = watched(log.as_ref(), partition, self.turn()).await?;
-            let Turn::Idle { until } = turn else {
-                continue;
-            };
+            lookout.found(matches!(turn, Turn::Folded { records: 1.., .. }));
+            let Turn::Idle { until } = turn else { continue };
             // There is time for it, and whoever looks at the store finds what is.
             self.settle()?;
             let wait_ms = (until - self.setup.clock.now()).clamp(0, EMPTY_BATCH_AFTER_MS);
             let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or_default());
             let wait = tokio::time::sleep(wait);
             tokio::select! {
-                changed = appended.changed() => if changed.is_err() { break },
+                is_open = lookout.wait() => if !is_open { break },
                 () = watched(log.as_ref(), partition, wait) => {}
                 changed = stop.changed() => if changed.is_err() { break },
             }
@@ -183,6 +185,7 @@ impl<T: Tables> Processor<T> {
             &self.setup.policy,
             &self.progress.inputs,
             (self.progress.now, self.progress.timers_at),
+            &mut self.ahead,
         )?;
         let limit = self.setup.policy.timers_per_batch_max as usize;
         let failed = |source| Error::Tables {

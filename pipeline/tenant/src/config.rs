@@ -13,6 +13,15 @@ use crate::gateway::Gateway;
 use crate::source::Source;
 use crate::static_file::StaticFile;
 
+/// More requests under way than this are no patience but an attack.
+const CONCURRENCY_MAX: u64 = 10_000;
+/// About 2 GB of answers.
+const CACHE_ENTRIES_MAX: u64 = 10_000_000;
+/// The fold asks again long before.
+const TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
+/// What is remembered longer is never asked again.
+const REMEMBERED_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// The section `[tenant]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -20,13 +29,13 @@ pub struct Config {
     /// Which source answers.
     pub kind: Kind,
     /// The tenant file of the `static` source; `rollcall dev` does without one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "unless_empty")]
     pub file: Option<PathBuf>,
     /// Where the `gateway` is: `http://…` or `https://…`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "unless_empty")]
     pub url: Option<String>,
     /// Who may vouch for it, as a PEM file; the system's certificates when not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "unless_empty")]
     pub ca_file: Option<PathBuf>,
     /// How long one request may take, with all of its answer.
     #[serde(with = "humantime_serde")]
@@ -62,6 +71,28 @@ impl Default for Config {
             unknown_for: Duration::from_secs(30),
             unknown_statuses: vec![404],
         }
+    }
+}
+
+/// What is not given is the empty text, so that a printed section names every key.
+mod unless_empty {
+    use serde::{Deserialize as _, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &Option<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => value.serialize(serializer),
+            None => "".serialize(serializer),
+        }
+    }
+
+    pub(super) fn deserialize<'de, T: From<String>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<T>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok((!text.is_empty()).then(|| T::from(text)))
     }
 }
 
@@ -110,18 +141,51 @@ impl Config {
         Ok(Arc::new(Dev::open(self.file.clone(), clock)?))
     }
 
-    fn check_numbers(&self) -> Result<(), ConfigError> {
+    /// Checks the numbers, whether the source is one that goes by them or not.
+    ///
+    /// Errors: [`ConfigError::Zero`] and [`ConfigError::Bound`].
+    pub fn check_numbers(&self) -> Result<(), ConfigError> {
+        let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let least = [
             ("concurrency", u64::from(self.concurrency)),
             ("rate_per_second", u64::from(self.rate_per_second)),
             ("cache_entries", self.cache_entries as u64),
+            ("timeout", ms(self.timeout)),
+        ];
+        if let Some((key, _)) = least.into_iter().find(|(_, number)| *number == 0) {
+            return Err(ConfigError::Zero { key });
+        }
+        let most = [
+            ("concurrency", u64::from(self.concurrency), CONCURRENCY_MAX),
             (
-                "timeout",
-                u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
+                "cache_entries",
+                self.cache_entries as u64,
+                CACHE_ENTRIES_MAX,
             ),
         ];
-        match least.into_iter().find(|(_, number)| *number == 0) {
-            Some((key, _)) => Err(ConfigError::Zero { key }),
+        let over = most.into_iter().find(|(_, number, most)| number > most);
+        if let Some((key, number, most)) = over {
+            let (given, remedy) = (number.to_string(), format!("give at most {most}"));
+            return Err(ConfigError::Bound { key, given, remedy });
+        }
+        let spans = [
+            ("timeout", self.timeout, TIMEOUT_MAX),
+            ("found_for", self.found_for, REMEMBERED_MAX),
+            ("unknown_for", self.unknown_for, REMEMBERED_MAX),
+        ];
+        let text = |span: Duration| humantime::format_duration(span).to_string();
+        if let Some((key, span, most)) = spans.into_iter().find(|(_, span, most)| span > most) {
+            let given = format!("{:?}", text(span));
+            let remedy = format!("give at most {:?}", text(most));
+            return Err(ConfigError::Bound { key, given, remedy });
+        }
+        let is_none = |status: &&u16| !(100..=599).contains(*status);
+        match self.unknown_statuses.iter().find(is_none) {
+            Some(status) => Err(ConfigError::Bound {
+                key: "unknown_statuses",
+                given: format!("[{status}]"),
+                remedy: "give statuses of HTTP, 100 to 599".to_owned(),
+            }),
             None => Ok(()),
         }
     }

@@ -31,6 +31,16 @@ pub enum ConfigError {
         /// The key.
         key: &'static str,
     },
+    /// So much of it makes no sense.
+    #[error("[tenant] {key} = {given}: {remedy}")]
+    Bound {
+        /// The key.
+        key: &'static str,
+        /// What was given.
+        given: String,
+        /// What can be given.
+        remedy: String,
+    },
     /// Certificates cannot be read.
     #[error("[tenant] ca_file {}: cannot be used", .path.display())]
     Certificates {

@@ -1,8 +1,9 @@
 //! The `gateway` source: Cloud Connector's auth gateway, asked over HTTP.
 //!
-//! A look-up goes through, in this order: `cache` (what it said a moment ago), `breaker` (not while
-//! it is down), the places and the rate that are allowed, `ask` (one request with a deadline) and
-//! `answer` (what the answer means). Whatever is not plainly the gateway's word on a client is
+//! A look-up goes through, in this order: `name` (ids that the gateway would take for others are
+//! not asked about), `cache` (what it said a moment ago), `breaker` (not while it is down), the
+//! places and the rate that are allowed, `ask` (one request with a deadline) and `answer` (what the
+//! answer means). Whatever is not plainly the gateway's word on a client is
 //! Unavailable: the fold keeps its tenant then and asks again later, with a pause of its own. So
 //! nothing is tried twice in here.
 
@@ -10,7 +11,7 @@ mod answer;
 mod ask;
 mod breaker;
 mod cache;
-mod pace;
+mod name;
 mod probe;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use rollcall_log::Clock;
+use rollcall_log::{Clock, Pace};
 use rollcall_model::LookupDue;
 use rollcall_model::event::TenantOutcome;
 use tokio::sync::Semaphore;
@@ -32,7 +33,6 @@ use answer::Verdict;
 use ask::Asker;
 use breaker::{Admit, Breaker};
 use cache::Cache;
-use pace::Pace;
 use probe::Probe;
 
 pub(crate) use breaker::State;
@@ -69,6 +69,12 @@ impl Gateway {
 
     async fn answer(&self, due: &LookupDue) -> TenantOutcome {
         let client = &due.client_id;
+        // Not the gateway's fault: the breaker hears nothing of it.
+        if let Err(why) = name::of(client) {
+            return TenantOutcome::Unavailable {
+                cause: format!("the gateway cannot be asked about this client id: {why}"),
+            };
+        }
         if let Some(known) = self.cache.lock().get(client, self.clock.now()) {
             metrics::gateway(Step::Cached);
             return known;

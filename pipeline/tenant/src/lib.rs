@@ -15,6 +15,7 @@ mod config;
 mod dev;
 mod error;
 mod gateway;
+mod repeats;
 mod run;
 mod source;
 mod static_file;

@@ -10,7 +10,7 @@ use rollcall_model::event::TenantOutcome;
 
 use crate::gateway::State;
 
-/// Look-ups answered. Label `outcome`: found, unknown, unavailable.
+/// Look-ups done with. Label `outcome`: found, unknown, unavailable, repeated.
 pub const LOOKUPS: &str = "rollcall_tenant_lookups_total";
 /// How long a look-up took, in seconds.
 pub const LOOKUP_DURATION: &str = "rollcall_tenant_lookup_duration_seconds";
@@ -49,7 +49,7 @@ pub fn describe() {
     describe_counter!(
         LOOKUPS,
         Unit::Count,
-        "Tenant look-ups answered, by outcome."
+        "Tenant look-ups done with, by outcome."
     );
     describe_histogram!(
         LOOKUP_DURATION,
@@ -160,6 +160,11 @@ pub(crate) fn looked_up(outcome: &TenantOutcome, seconds: f64) {
     };
     counter!(LOOKUPS, "outcome" => label).increment(1);
     histogram!(LOOKUP_DURATION).record(seconds);
+}
+
+/// A look-up was not asked again, as an earlier attempt of it was answered or is being asked.
+pub(crate) fn repeated() {
+    counter!(LOOKUPS, "outcome" => "repeated").increment(1);
 }
 
 /// A record was refused and goes to the dead letters.

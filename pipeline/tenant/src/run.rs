@@ -1,5 +1,6 @@
 //! The resolver's loop: read look-ups, ask the source, append answers and position as one.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,13 +9,14 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
 use rollcall_log::{Clock, Log, NewRecord, ReadLimit, Stage, Stored, run_stage};
-use rollcall_model::event::{AnswerSource, TenantAnswer};
+use rollcall_model::event::{AnswerSource, TenantAnswer, TenantOutcome};
 use rollcall_model::{Coordinates, DeadLetter, LookupDue, ReasonCode, Topic};
 use rollcall_schemas::Record;
 use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::metrics;
+use crate::repeats::Repeats;
 use crate::source::Source;
 
 /// The reader's name: its positions are kept under it.
@@ -43,42 +45,61 @@ pub struct Resolver {
     log: Arc<dyn Log>,
     source: Arc<dyn Source>,
     clock: Arc<dyn Clock>,
+    repeats: Repeats,
 }
 
 impl Resolver {
     /// A resolver that reads and writes `log` and asks `source`; `clock` dates dead letters.
     pub fn new(log: Arc<dyn Log>, source: Arc<dyn Source>, clock: Arc<dyn Clock>) -> Self {
-        Self { log, source, clock }
+        Self {
+            log,
+            source,
+            clock,
+            repeats: Repeats::new(),
+        }
     }
 
     /// Runs until `stop` shows true or its sender is gone, or the log fails.
     ///
     /// Exactly once: answers and position are one append, so a look-up whose answer is in the log
-    /// is never asked again, and one without is asked at the next start. On stop, look-ups under
+    /// is never asked again, and one without is asked at the next start. One that was made due
+    /// again while it waited for its turn is asked once. On stop, look-ups under
     /// way are dropped and an append under way is waited for.
     pub async fn run(self, stop: watch::Receiver<bool>) -> Result<(), Error> {
         run_stage(self.log.clone(), &self, stop).await
     }
 
-    /// The answer to one look-up, or its dead letter.
-    async fn answer_one(&self, partition: u32, record: &Stored) -> NewRecord {
+    /// The answer to one look-up, or its dead letter; `None` when an earlier attempt was answered.
+    async fn answer_one(
+        &self,
+        partition: u32,
+        record: &Stored,
+        due: Result<LookupDue, (ReasonCode, String)>,
+    ) -> Option<NewRecord> {
         let at = Coordinates {
             topic: Topic::Tenantless,
             partition,
             offset: record.offset,
         };
-        let due = match decode(record) {
+        let due = match due {
             Ok(due) => due,
-            Err((reason, text)) => return self.dead_letter(at, record, reason, text),
+            Err((reason, text)) => return Some(self.dead_letter(at, record, reason, text)),
         };
+        if self.repeats.is_one(&due) {
+            metrics::repeated();
+            return None;
+        }
         let begun = Instant::now();
         let outcome = self.source.look_up(&due).await;
         metrics::looked_up(&outcome, begun.elapsed().as_secs_f64());
+        if !matches!(outcome, TenantOutcome::Unavailable { .. }) {
+            self.repeats.answered(&due);
+        }
         let source = AnswerSource::Resolver {
             lookup_id: due.lookup_id,
         };
         let trace = record.headers.iter().find(|(name, _)| name == TRACE_HEADER);
-        NewRecord {
+        Some(NewRecord {
             topic: Topic::Tenants,
             partition: None,
             key: Some(Bytes::copy_from_slice(due.client_id.as_bytes())),
@@ -87,7 +108,7 @@ impl Resolver {
                 .into_iter()
                 .chain(trace.cloned())
                 .collect(),
-        }
+        })
     }
 
     /// The dead letter of a record that is no look-up.
@@ -141,13 +162,27 @@ impl Stage for Resolver {
 
     /// Looks all of `records` up; answers stand in the order of the records.
     fn work<'a>(&'a self, partition: u32, records: &'a [Stored]) -> BoxFuture<'a, Vec<NewRecord>> {
+        let mut seen = HashSet::new();
+        let mut is_first = |due: &Result<LookupDue, _>| match due {
+            // Whatever the first one comes to, the row hears of it.
+            Ok(due) if !seen.insert(due.lookup_id) => {
+                metrics::repeated();
+                false
+            }
+            _ => true,
+        };
         // Futures do not run before they are polled: no more than the bound wait for the source.
         let answers: Vec<_> = records
             .iter()
-            .map(|record| self.answer_one(partition, record))
+            .map(|record| (record, decode(record)))
+            .filter(|(_, due)| is_first(due))
+            .map(|(record, due)| self.answer_one(partition, record, due))
             .collect();
         let answers = stream::iter(answers).buffered(LOOKUPS_CONCURRENT_MAX);
-        answers.collect().boxed()
+        answers
+            .filter_map(|answer| async { answer })
+            .collect()
+            .boxed()
     }
 
     fn skipped(&self, partition: u32, from: u64, start: u64) {

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use rollcall_model::event::{Message, Offline, Online};
 use rollcall_model::ingress::Ingress;
 use rollcall_model::row::{Destination, Kind, OfflineReason, Protocol};
-use rollcall_model::{DeliveryId, Event, ReasonCode};
+use rollcall_model::{DeliveryId, Event, Millis, ReasonCode};
 
 use super::field::{Field, Members};
 use super::{Input, Refusal, refuse, rfc3339, route};
@@ -93,6 +93,7 @@ impl<'a> Envelope<'a> {
             message_id: self.message_id()?,
             answers: answers.and_then(|id| DeliveryId::parse(&id)),
             error,
+            destination: destination(input),
         }))
     }
 
@@ -101,6 +102,7 @@ impl<'a> Envelope<'a> {
         Ok(Event::Offline(Offline {
             dialect: input.ingress.dialect,
             message_id: self.message_id()?,
+            sent: self.sent(),
             epoch: self.epoch(input.ingress)?,
             reason: OfflineReason::Message,
         }))
@@ -116,7 +118,6 @@ impl<'a> Envelope<'a> {
     ) -> Result<Event, Refusal> {
         let dialect = input.ingress.dialect;
         let dispatchers = status.0.field(DISPATCHERS);
-        let sent = self.members.field(SENT);
         Ok(Event::Online(Box::new(Online {
             dialect,
             kind: match kind {
@@ -124,11 +125,7 @@ impl<'a> Envelope<'a> {
                 None => kind_of(&dispatchers),
             },
             message_id: self.message_id()?,
-            sent: sent
-                .text()
-                .ok()
-                .flatten()
-                .and_then(|text| rfc3339::read(&text)),
+            sent: self.sent(),
             epoch: self.epoch(input.ingress)?,
             canonical_facts: status.0.field(CANONICAL_FACTS).object()?,
             dispatchers: dispatchers.object()?,
@@ -136,12 +133,14 @@ impl<'a> Envelope<'a> {
             catalog_service_facts: status.0.field(CATALOG_SERVICE_FACTS).object()?,
             client_name: status.0.field(CLIENT_NAME).short_text()?,
             client_version: status.0.field(CLIENT_VERSION).short_text()?,
-            destination: Destination {
-                protocol: Protocol::Mqtt,
-                mqtt_topic: route::outbound_topic(&input.place, dialect),
-                ..Destination::default()
-            },
+            destination: destination(input),
         })))
+    }
+
+    /// The device's clock; one that cannot be read says nothing.
+    fn sent(&self) -> Option<Millis> {
+        let text = self.members.field(SENT).text().ok().flatten()?;
+        rfc3339::read(&text)
     }
 
     fn message_id(&self) -> Result<String, Refusal> {
@@ -185,6 +184,7 @@ pub(super) fn cleared(input: &Input<'_>) -> Result<Event, Refusal> {
     Ok(Event::Offline(Offline {
         dialect: input.ingress.dialect,
         message_id: String::new(),
+        sent: None,
         epoch: property_epoch(input.ingress)?,
         reason: OfflineReason::Cleared,
     }))
@@ -197,7 +197,17 @@ pub(super) fn sign_of_life(input: &Input<'_>) -> Event {
         message_id: String::new(),
         answers: None,
         error: None,
+        destination: destination(input),
     })
+}
+
+/// Where the device listens.
+fn destination(input: &Input<'_>) -> Destination {
+    Destination {
+        protocol: Protocol::Mqtt,
+        mqtt_topic: route::outbound_topic(&input.place, input.ingress.dialect),
+        ..Destination::default()
+    }
 }
 
 /// Refuses a `type` that the dialect does not know here; `known` lists those it does.

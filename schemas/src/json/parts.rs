@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use rollcall_model::event::{ReceiptOutcome, RequestBody};
 use rollcall_model::ingress::IngressKind;
 use rollcall_model::row::{Destination, Kind, Lookup, OfflineFact, Protocol, Session};
-use rollcall_model::{Json, Millis, Policy};
+use rollcall_model::{Json, Millis, Policy, Received};
 use serde_json::{Value, json};
 
 use crate::wire::{self, Wire};
@@ -80,7 +80,10 @@ pub(super) fn session(session: &Session) -> Value {
         "connected_at": session.connected_at.0,
         "online_message_id": session.online_message_id,
         "online_sent": optional(&session.online_sent, ms),
-        "received_at": session.received_at.0,
+        "received_at": session.received.at.0,
+        "received_by": bridge(session.received.bridge),
+        "received_order": session.received.order,
+        "outlived_sent": optional(&session.outlived_sent, ms),
         "cause": text(&session.cause),
     })
 }
@@ -90,7 +93,22 @@ pub(super) fn offline(fact: &OfflineFact) -> Value {
         "at": fact.at.0,
         "reason": fact.reason.as_str(),
         "is_by_redelivery": fact.is_by_redelivery,
+        "received": received(&fact.received),
+        "sent": optional(&fact.sent, ms),
     })
+}
+
+pub(super) fn received(received: &Received) -> Value {
+    json!({
+        "at": received.at.0,
+        "bridge": bridge(received.bridge),
+        "order": received.order,
+    })
+}
+
+/// A bridge by the hash that rows keep of its name.
+fn bridge(hash: u64) -> String {
+    format!("{hash:016x}")
 }
 
 pub(super) fn lookup(lookup: &Lookup) -> Value {

@@ -219,6 +219,7 @@ fn arrays_in_sized_blocks_are_read() {
         &long(5),
         &long(0),
         &long(1),
+        &long(2),
     ];
     let read = Ingress::decode(&[&ingress[..10], &body.concat()].concat()).unwrap();
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());

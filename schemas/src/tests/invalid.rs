@@ -140,7 +140,7 @@ fn numbers_out_of_range_are_refused() {
 #[test]
 fn a_qos_that_mqtt_does_not_have_is_refused() {
     let header = Pick::new(&noise()).ingress().encode()[..10].to_vec();
-    let ingress = |qos: u8| [&header[..], &[0, 0, 0, 0, qos, 0, 0, 0, 0, 0, 0]].concat();
+    let ingress = |qos: u8| [&header[..], &[0, 0, 0, 0, qos, 0, 0, 0, 0, 0, 0, 0]].concat();
     assert_eq!(Ingress::decode(&ingress(4)).unwrap().qos, 2);
     check::<Ingress>(&ingress(6), "qos");
     check::<Ingress>(&ingress(1), "qos");

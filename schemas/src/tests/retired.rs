@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
-use rollcall_model::{ConnectionRow, Json, Millis, Topic};
+use rollcall_model::{ConnectionRow, Json, Millis, Received, Topic};
 use serde::{Deserialize, Serialize};
 
 use super::noise;
@@ -165,6 +165,31 @@ fn a_tenantless_v0_row_gets_no_timer_either() {
     assert_eq!(row.tenant_lookup_timestamp, None);
     assert_eq!((row.tenant_lookup_failure_count, row.due_at), (0, None));
     assert_eq!(leading(&bytes).unwrap(), (None, String::new()));
+}
+
+#[test]
+fn an_offline_without_a_receipt_counts_as_received_when_it_was_appended() {
+    let gone = RowV0 {
+        presence: "offline".to_owned(),
+        offline: Some(OfflineV0 {
+            at: 1_600_000_000_007,
+            reason: "message".to_owned(),
+            is_by_redelivery: false,
+        }),
+        ..row_v0()
+    };
+    let schema = V0.parse().unwrap();
+    let mut config = serde_avro_fast::ser::SerializerConfig::new(&schema);
+    let bytes = serde_avro_fast::to_single_object_vec(&gone, &mut config).unwrap();
+    let row = ConnectionRow::decode(&bytes).unwrap();
+    let offline = row.offline.unwrap();
+    assert_eq!(offline.received, Received::at(Millis(1_600_000_000_007)));
+    assert_eq!(offline.sent, None);
+    assert_eq!(
+        row.session.received,
+        Received::at(Millis(1_600_000_000_001))
+    );
+    assert_eq!((row.heard, row.unverified_received), (None, None));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use rollcall_model::row::{
 use rollcall_model::{
     Cause, ClientId, ConnectionEvent, ConnectionRow, Coordinates, DeadLetter, Delivery, DeliveryId,
     EventKind, Ingress, Json, LookupDue, LookupId, Millis, OutboundDelivery, Policy, ReasonCode,
-    TimerKind, Topic,
+    Received, TimerKind, Topic,
 };
 use uuid::Uuid;
 
@@ -208,6 +208,7 @@ impl<'a> Pick<'a> {
             received_at: self.millis(),
             bridge: self.text(),
             broker_generation: self.u64(),
+            received_order: self.u64().cast_signed(),
         }
     }
 
@@ -273,8 +274,12 @@ impl<'a> Pick<'a> {
             session: self.session(),
             guard: self.list(Self::u64),
             last_activity_at: self.millis(),
+            heard: self.option(Self::received),
             offline: self.option(Self::offline),
+            unverified_received: self.option(Self::received),
             unverified_at: self.option(Self::millis),
+            probed_at: self.option(Self::millis),
+            no_subscriber_count: self.u32(),
             account: self.text(),
             identity: self.option(Self::json),
             tenant_confirmed_at: self.option(Self::millis),
@@ -302,14 +307,25 @@ impl<'a> Pick<'a> {
             connected_at: self.millis(),
             online_message_id: self.text(),
             online_sent: self.option(Self::millis),
-            received_at: self.millis(),
+            received: self.received(),
+            outlived_sent: self.option(Self::millis),
             cause: self.coordinates(),
+        }
+    }
+
+    fn received(&mut self) -> Received {
+        Received {
+            at: self.millis(),
+            bridge: self.u64(),
+            order: self.u64().cast_signed(),
         }
     }
 
     fn offline(&mut self) -> OfflineFact {
         OfflineFact {
             at: self.millis(),
+            received: self.received(),
+            sent: self.option(Self::millis),
             reason: self.one(&[
                 OfflineReason::Message,
                 OfflineReason::Cleared,
@@ -448,6 +464,8 @@ impl<'a> Pick<'a> {
             batch_bytes_max: self.u32(),
             rhc_prefix: self.text(),
             draft_prefix: self.text(),
+            probe_after_ms: self.millis().0,
+            no_subscriber_max: self.u32(),
             ..Policy::default()
         }
     }

@@ -7,7 +7,7 @@ use rollcall_model::row::{
 };
 use rollcall_model::{
     Cause, ClientId, ConnectionRow, Coordinates, DeadLetter, DeliveryId, Ingress, Json, LookupId,
-    Millis, ReasonCode, TimerKind, Topic,
+    Millis, ReasonCode, Received, TimerKind, Topic,
 };
 use serde_json::{Value, json};
 
@@ -29,14 +29,26 @@ fn coordinates(offset: u64) -> Coordinates {
     }
 }
 
+/// A look-up that waits for its answer.
+fn lookup(client_id: &ClientId) -> Lookup {
+    let cause = Cause::Timer {
+        kind: TimerKind::TenantRetry,
+        due_at: NOW,
+    };
+    Lookup {
+        id: LookupId::derive(client_id, &cause),
+        asked_at: NOW,
+        due_at: NOW + 60_000,
+        why: LookupWhy::Retry,
+        attempt: 1,
+        cause,
+    }
+}
+
 /// A row with every field set, sized like a real host's.
 fn row() -> ConnectionRow {
     let client_id = ClientId::new("0d2c6b0a-53f4-5f0f-9a6e-1b5c8f2e7d41").unwrap();
     let json = |text: &str| Some(Json::new(text).unwrap());
-    let timer = Cause::Timer {
-        kind: TimerKind::TenantRetry,
-        due_at: NOW,
-    };
     ConnectionRow {
         due_at: Some(NOW + 60_000),
         org_id: "10000".to_owned(),
@@ -48,30 +60,34 @@ fn row() -> ConnectionRow {
             connected_at: NOW,
             online_message_id: "a6a7d866-7de0-409a-84e0-3c56c4171bb7".to_owned(),
             online_sent: Some(NOW - 10),
-            received_at: NOW - 5,
+            received: Received {
+                at: NOW - 5,
+                bridge: 255,
+                order: 12,
+            },
+            outlived_sent: Some(NOW - 20),
             cause: coordinates(42),
         },
         guard: vec![1, u64::MAX],
         last_activity_at: NOW,
+        heard: Some(Received::at(NOW)),
         offline: Some(OfflineFact {
             at: NOW + 1,
+            received: Received::at(NOW),
+            sent: Some(NOW - 1),
             reason: OfflineReason::Cleared,
             is_by_redelivery: true,
         }),
+        unverified_received: None,
         unverified_at: Some(NOW + 2),
+        probed_at: Some(NOW + 4),
+        no_subscriber_count: 1,
         account: "111000".to_owned(),
         identity: json(r#"{"identity":{"type":"System","org_id":"10000"}}"#),
         tenant_confirmed_at: Some(NOW),
         tenant_lookup_timestamp: Some(NOW),
         tenant_lookup_failure_count: 2,
-        lookup: Some(Lookup {
-            id: LookupId::derive(&client_id, &timer),
-            asked_at: NOW,
-            due_at: NOW + 60_000,
-            why: LookupWhy::Retry,
-            attempt: 1,
-            cause: timer,
-        }),
+        lookup: Some(lookup(&client_id)),
         inventory_owed: Some(coordinates(43)),
         canonical_facts: json(FACTS),
         dispatchers: json("{}"),
@@ -107,12 +123,20 @@ fn a_row_is_shown_with_times_as_numbers_and_documents_as_json() {
         "session": {
             "epoch": 7, "connected_at": now,
             "online_message_id": "a6a7d866-7de0-409a-84e0-3c56c4171bb7",
-            "online_sent": now - 10, "received_at": now - 5, "cause": "status/3/42",
+            "online_sent": now - 10, "received_at": now - 5,
+            "received_by": "00000000000000ff", "received_order": 12, "outlived_sent": now - 20,
+            "cause": "status/3/42",
         },
         "guard": ["0000000000000001", "ffffffffffffffff"],
         "last_activity_at": now,
-        "offline": {"at": now + 1, "reason": "cleared", "is_by_redelivery": true},
-        "unverified_at": now + 2, "account": "111000",
+        "heard": {"at": now, "bridge": "0000000000000000", "order": 0},
+        "offline": {
+            "at": now + 1, "reason": "cleared", "is_by_redelivery": true,
+            "received": {"at": now, "bridge": "0000000000000000", "order": 0}, "sent": now - 1,
+        },
+        "unverified_received": null,
+        "unverified_at": now + 2, "probed_at": now + 4, "no_subscriber_count": 1,
+        "account": "111000",
         "identity": {"identity": {"type": "System", "org_id": "10000"}},
         "tenant_confirmed_at": now, "tenant_lookup_timestamp": now,
         "tenant_lookup_failure_count": 2,
@@ -153,6 +177,7 @@ fn a_payload_is_text_or_says_that_it_is_base64() {
         received_at: NOW,
         bridge: "dev".to_owned(),
         broker_generation: 1,
+        received_order: 2,
     };
     let view = to_json(Topic::Status, &ingress.encode()).unwrap();
     assert_eq!(
@@ -161,7 +186,7 @@ fn a_payload_is_text_or_says_that_it_is_base64() {
             "kind": "publish", "dialect": "rhc", "mqtt_topic": "redhat/insights/a/control/out",
             "payload": "{\"type\":\"event\"}", "qos": 1, "retain": false, "dup": true,
             "user_properties": [{"name": "a", "value": "b"}], "received_at": NOW.0,
-            "bridge": "dev", "broker_generation": 1,
+            "bridge": "dev", "broker_generation": 1, "received_order": 2,
         })
     );
     ingress.payload = vec![0xff, 0x00];

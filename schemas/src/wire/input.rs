@@ -34,6 +34,8 @@ pub(crate) struct Ingress<'a> {
     bridge: Cow<'a, str>,
     #[serde(default)]
     broker_generation: i64,
+    #[serde(default)]
+    received_order: i64,
 }
 
 /// The schema's default.
@@ -57,6 +59,7 @@ impl<'a> Wire<'a> for Ingress<'a> {
             received_at: model.received_at.0,
             bridge: Cow::Borrowed(&model.bridge),
             broker_generation: model.broker_generation.cast_signed(),
+            received_order: model.received_order,
         }
     }
 
@@ -79,6 +82,7 @@ impl<'a> Wire<'a> for Ingress<'a> {
             received_at: Millis(self.received_at),
             bridge: self.bridge.into_owned(),
             broker_generation: self.broker_generation.cast_unsigned(),
+            received_order: self.received_order,
         })
     }
 }

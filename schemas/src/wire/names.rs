@@ -59,7 +59,7 @@ names! {
         Tenantless, Deliveries, DeadLetters, Schedule,
     }
     TimerKind = model::TimerKind {
-        Retention, LookupTimeout, TenantRetry, Refresh, Inactive, Silent, Unverified,
+        Retention, LookupTimeout, TenantRetry, Refresh, Inactive, Silent, Unverified, Probe,
         DeliveryDeadline, DeliveryRetry, AnswerWindow,
     }
 }

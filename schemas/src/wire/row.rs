@@ -30,9 +30,17 @@ pub(crate) struct ConnectionRow<'a> {
     guard: Vec<Fixed<8>>,
     last_activity_at: i64,
     #[serde(default)]
+    heard: Option<Received>,
+    #[serde(default)]
     offline: Option<OfflineFact>,
     #[serde(default)]
+    unverified_received: Option<Received>,
+    #[serde(default)]
     unverified_at: Option<i64>,
+    #[serde(default)]
+    probed_at: Option<i64>,
+    #[serde(default)]
+    no_subscriber_count: i64,
     #[serde(borrow, default)]
     account: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -91,8 +99,12 @@ impl<'a> Wire<'a> for ConnectionRow<'a> {
                 .map(|hash| Fixed(hash.to_be_bytes()))
                 .collect(),
             last_activity_at: model.last_activity_at.0,
+            heard: borrow(&model.heard),
             offline: borrow(&model.offline),
+            unverified_received: borrow(&model.unverified_received),
             unverified_at: model.unverified_at.map(|at| at.0),
+            probed_at: model.probed_at.map(|at| at.0),
+            no_subscriber_count: i64::from(model.no_subscriber_count),
             account: Cow::Borrowed(&model.account),
             identity: text_of(&model.identity),
             tenant_confirmed_at: model.tenant_confirmed_at.map(|at| at.0),
@@ -130,8 +142,12 @@ impl<'a> Wire<'a> for ConnectionRow<'a> {
                 .map(|hash| u64::from_be_bytes(hash.0))
                 .collect(),
             last_activity_at: Millis(self.last_activity_at),
+            heard: own(self.heard)?,
             offline: own(self.offline)?,
+            unverified_received: own(self.unverified_received)?,
             unverified_at: self.unverified_at.map(Millis),
+            probed_at: self.probed_at.map(Millis),
+            no_subscriber_count: narrow(self.no_subscriber_count, "no_subscriber_count")?,
             account: self.account.into_owned(),
             identity: json_option(self.identity, "identity")?,
             tenant_confirmed_at: self.tenant_confirmed_at.map(Millis),
@@ -168,6 +184,12 @@ struct Session<'a> {
     #[serde(default)]
     online_sent: Option<i64>,
     received_at: i64,
+    #[serde(default)]
+    received_by: i64,
+    #[serde(default)]
+    received_order: i64,
+    #[serde(default)]
+    outlived_sent: Option<i64>,
     cause: Coordinates,
 }
 
@@ -180,7 +202,10 @@ impl<'a> Wire<'a> for Session<'a> {
             connected_at: model.connected_at.0,
             online_message_id: Cow::Borrowed(&model.online_message_id),
             online_sent: model.online_sent.map(|at| at.0),
-            received_at: model.received_at.0,
+            received_at: model.received.at.0,
+            received_by: model.received.bridge.cast_signed(),
+            received_order: model.received.order,
+            outlived_sent: model.outlived_sent.map(|at| at.0),
             cause: Coordinates::from_model(&model.cause),
         }
     }
@@ -191,8 +216,43 @@ impl<'a> Wire<'a> for Session<'a> {
             connected_at: Millis(self.connected_at),
             online_message_id: self.online_message_id.into_owned(),
             online_sent: self.online_sent.map(Millis),
-            received_at: Millis(self.received_at),
+            received: model::Received {
+                at: Millis(self.received_at),
+                bridge: self.received_by.cast_unsigned(),
+                order: self.received_order,
+            },
+            outlived_sent: self.outlived_sent.map(Millis),
             cause: self.cause.into_model()?,
+        })
+    }
+}
+
+/// When and where a record was received.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Received {
+    at: i64,
+    #[serde(default)]
+    bridge: i64,
+    #[serde(default)]
+    order: i64,
+}
+
+impl Wire<'_> for Received {
+    type Model = model::Received;
+
+    fn from_model(model: &Self::Model) -> Self {
+        Self {
+            at: model.at.0,
+            bridge: model.bridge.cast_signed(),
+            order: model.order,
+        }
+    }
+
+    fn into_model(self) -> Result<Self::Model, Bad> {
+        Ok(model::Received {
+            at: Millis(self.at),
+            bridge: self.bridge.cast_unsigned(),
+            order: self.order,
         })
     }
 }
@@ -204,6 +264,10 @@ struct OfflineFact {
     reason: OfflineReason,
     #[serde(default)]
     is_by_redelivery: bool,
+    #[serde(default)]
+    received: Option<Received>,
+    #[serde(default)]
+    sent: Option<i64>,
 }
 
 impl Wire<'_> for OfflineFact {
@@ -214,6 +278,8 @@ impl Wire<'_> for OfflineFact {
             at: model.at.0,
             reason: model.reason.into(),
             is_by_redelivery: model.is_by_redelivery,
+            received: Some(Received::from_model(&model.received)),
+            sent: model.sent.map(|at| at.0),
         }
     }
 
@@ -222,6 +288,9 @@ impl Wire<'_> for OfflineFact {
             at: Millis(self.at),
             reason: self.reason.model("offline")?,
             is_by_redelivery: self.is_by_redelivery,
+            // An older build kept no receipt: what came later than its record is a sign of life.
+            received: own(self.received)?.unwrap_or(model::Received::at(Millis(self.at))),
+            sent: self.sent.map(Millis),
         })
     }
 }

@@ -155,6 +155,10 @@ macro_rules! policy {
             rhc_prefix: Cow<'a, str>,
             #[serde(borrow, default = "redhat")]
             draft_prefix: Cow<'a, str>,
+            #[serde(default)]
+            probe_after_ms: i64,
+            #[serde(default)]
+            no_subscriber_max: i64,
         }
 
         impl<'a> Wire<'a> for Policy<'a> {
@@ -168,6 +172,8 @@ macro_rules! policy {
                     $($after: i64::from(model.$after),)*
                     rhc_prefix: Cow::Borrowed(&model.rhc_prefix),
                     draft_prefix: Cow::Borrowed(&model.draft_prefix),
+                    probe_after_ms: model.probe_after_ms,
+                    no_subscriber_max: i64::from(model.no_subscriber_max),
                 }
             }
 
@@ -181,6 +187,8 @@ macro_rules! policy {
                     $($after: narrow(self.$after, stringify!($after))?,)*
                     rhc_prefix: self.rhc_prefix.into_owned(),
                     draft_prefix: self.draft_prefix.into_owned(),
+                    probe_after_ms: self.probe_after_ms,
+                    no_subscriber_max: narrow(self.no_subscriber_max, "no_subscriber_max")?,
                 })
             }
         }

@@ -15,21 +15,20 @@ const RHC_DISPATCHERS: [&str; 3] = [
 ];
 
 /// Whether the client is one that inventory wants to hear of, once its tenant is known: a host with
-/// facts, and for `rhc` with one of the known dispatchers.
+/// facts. In `draft` the handshake says what is a host; in `rhc` one of the known dispatchers does,
+/// also of a client that is a proxy besides.
 pub(crate) fn qualifies(row: &ConnectionRow) -> bool {
-    let has_dispatcher = || match row.dialect {
-        Dialect::Draft => true,
+    let is_host = || match row.dialect {
+        Dialect::Draft => row.kind == Kind::Host,
         Dialect::Rhc => row
             .dispatchers
             .as_ref()
             .is_some_and(|names| names.has_any_key(&RHC_DISPATCHERS)),
     };
-    row.kind == Kind::Host
-        && row
-            .canonical_facts
-            .as_ref()
-            .is_some_and(|facts| facts.is_filled_object())
-        && has_dispatcher()
+    row.canonical_facts
+        .as_ref()
+        .is_some_and(|facts| facts.is_filled_object())
+        && is_host()
 }
 
 /// Tells inventory, if the row has a tenant with an identity, is not offline and [`qualifies`];

@@ -19,6 +19,7 @@ mod message;
 mod offline;
 mod online;
 mod ordering;
+mod probe;
 mod tenant;
 mod timers;
 
@@ -28,4 +29,4 @@ pub use timers::{delivery_due, due};
 
 /// Revision of the fold: raised by any change to rows or derived records (DESIGN.md section 5).
 /// A rebuild under another revision is not comparable.
-pub const REVISION: u32 = 4;
+pub const REVISION: u32 = 5;

@@ -20,8 +20,12 @@ pub(crate) fn create(work: &mut Work<'_>, online: &Online, arrival: &Arrival) {
         session: session(online, arrival),
         guard: Vec::new(),
         last_activity_at: arrival.appended_at,
+        heard: (!arrival.is_retained).then(|| arrival.received()),
         offline: None,
+        unverified_received: None,
         unverified_at: None,
+        probed_at: None,
+        no_subscriber_count: 0,
         account: String::new(),
         identity: None,
         tenant_confirmed_at: None,
@@ -54,12 +58,14 @@ pub(crate) fn create(work: &mut Work<'_>, online: &Online, arrival: &Arrival) {
 pub(crate) fn accept(work: &mut Work<'_>, online: &Online, arrival: &Arrival) {
     let Some(row) = work.row() else { return };
     let was = row.presence;
+    let farewell = row.offline.and_then(|offline| offline.sent);
     let is_updated = ordering::content_differs(row, online);
     let shows_life = !arrival.is_retained || was == Presence::Offline;
     work.edit(|row| {
         let connected_at = row.session.connected_at;
         take_over(row, online, arrival);
         if was == Presence::Offline {
+            row.session.outlived_sent = farewell;
             row.tenant_lookup_failure_count = 0;
         } else {
             row.session.connected_at = connected_at;
@@ -70,6 +76,9 @@ pub(crate) fn accept(work: &mut Work<'_>, online: &Online, arrival: &Arrival) {
     });
     if shows_life {
         message::touch(work, arrival);
+    }
+    if !arrival.is_retained {
+        work.edit(|row| message::hear(row, arrival));
     }
     match was {
         Presence::Offline => work.event(EventKind::Connected, ""),
@@ -89,7 +98,10 @@ pub(crate) fn accept(work: &mut Work<'_>, online: &Online, arrival: &Arrival) {
 /// No look-up and no inventory message, for the first delivery has seen to both; only a debt that
 /// the offline cut off is taken up.
 pub(crate) fn resume(work: &mut Work<'_>, arrival: &Arrival) {
-    work.edit(show_online);
+    work.edit(|row| {
+        show_online(row);
+        message::hear(row, arrival);
+    });
     message::touch(work, arrival);
     work.event(EventKind::Connected, "redelivery");
     tenant::take_up_debt(work);
@@ -99,6 +111,7 @@ pub(crate) fn resume(work: &mut Work<'_>, arrival: &Arrival) {
 pub(crate) fn show_online(row: &mut ConnectionRow) {
     row.presence = Presence::Online;
     row.offline = None;
+    row.unverified_received = None;
     row.unverified_at = None;
 }
 
@@ -108,14 +121,17 @@ fn session(online: &Online, arrival: &Arrival) -> Session {
         connected_at: arrival.appended_at,
         online_message_id: online.message_id.clone(),
         online_sent: online.sent,
-        received_at: ordering::received_at(arrival),
+        received: arrival.received(),
+        outlived_sent: None,
         cause: arrival.at,
     }
 }
 
 /// What an accepted online says replaces what the row said; null and absent replace too.
 fn take_over(row: &mut ConnectionRow, online: &Online, arrival: &Arrival) {
+    let outlived_sent = row.session.outlived_sent;
     row.session = session(online, arrival);
+    row.session.outlived_sent = outlived_sent;
     ordering::remember(&mut row.guard, &online.message_id);
     row.dialect = online.dialect;
     row.kind = online.kind;

@@ -1,11 +1,13 @@
 //! Which onlines and offlines count (DESIGN.md section 4, "Ordering"). Decides, changes nothing.
 //!
-//! Order is arrival in the log, fenced by epoch. A device's clock only breaks ties between onlines
-//! that arrive close together, because a will carries an old, fixed `sent`, and clocks get set.
+//! Order is arrival in the log, fenced by epoch and by receipt: what was received before counts as
+//! before, however late it stands in the log. A device's clock only breaks ties between onlines
+//! that arrive close together, because a will carries an old, fixed `sent`, and clocks get set; and
+//! it tells what a broker sends once more, or remembers, from what is new.
 
 use rollcall_model::event::{Offline, Online};
 use rollcall_model::row::{GUARD_IDS_MAX, Presence, Session};
-use rollcall_model::{Arrival, ConnectionRow, Millis, Policy};
+use rollcall_model::{Arrival, ConnectionRow, Millis, Policy, Received};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::context::Ignored;
@@ -41,7 +43,10 @@ pub(crate) fn online(
             Admission::Refuse(Ignored::Duplicate)
         };
     }
-    if is_late(&row.session, online, arrival, policy) {
+    if arrival.is_redelivery && is_old_copy(row, online) {
+        return Admission::Refuse(Ignored::Duplicate);
+    }
+    if is_late(&row.session, online, arrival, policy) || is_over(row, online, arrival, policy) {
         return Admission::Refuse(Ignored::Late);
     }
     if arrival.is_retained && repeats(row, online) {
@@ -50,7 +55,8 @@ pub(crate) fn online(
     Admission::Accept
 }
 
-/// Judges an offline. A will repeats an old id and an old `sent`, so neither is looked at.
+/// Judges an offline. A will repeats an old id and an old `sent`, so neither is looked at, but
+/// where the broker's memory speaks: it never ends a session that is newer than what it remembers.
 pub(crate) fn offline(
     row: Option<&ConnectionRow>,
     offline: &Offline,
@@ -60,8 +66,13 @@ pub(crate) fn offline(
     let row = row.ok_or(Ignored::NoRow)?;
     match (offline.epoch, row.session.epoch) {
         (Some(ended), Some(stored)) if ended != stored => return Err(Ignored::OtherSession),
+        (Some(_), Some(_)) if arrival.is_retained && is_outlived(row, offline) => {
+            return Err(Ignored::Retained);
+        }
         (Some(_), Some(_)) => {}
-        _ if is_replayed(&row.session, arrival, policy) => return Err(Ignored::Replayed),
+        _ if is_replayed(row, arrival, policy) => return Err(Ignored::Replayed),
+        _ if row.presence == Presence::Offline => {}
+        _ if arrival.is_retained && is_outdated(row, offline) => return Err(Ignored::Retained),
         _ => {}
     }
     match row.presence {
@@ -77,7 +88,7 @@ pub(crate) fn broker_lost(
     policy: &Policy,
 ) -> Result<(), Ignored> {
     let row = row.ok_or(Ignored::NoRow)?;
-    if is_replayed(&row.session, arrival, policy) {
+    if is_replayed(row, arrival, policy) {
         return Err(Ignored::Replayed);
     }
     match row.presence {
@@ -89,15 +100,17 @@ pub(crate) fn broker_lost(
 /// Judges a re-read of retained messages that brought no handshake: it settles a doubt, else
 /// nothing.
 pub(crate) fn retained_absent(row: Option<&ConnectionRow>) -> Result<(), Ignored> {
-    match row.ok_or(Ignored::NoRow)?.presence {
-        Presence::Unverified => Ok(()),
-        Presence::Online | Presence::Inactive | Presence::Offline => Err(Ignored::NotInDoubt),
+    match row.ok_or(Ignored::NoRow)? {
+        row if is_lost(row) => Ok(()),
+        _ => Err(Ignored::NotInDoubt),
     }
 }
 
-/// When the bridge received the record, capped at its append time: a bridge's clock may be ahead.
-pub(crate) fn received_at(arrival: &Arrival) -> Millis {
-    arrival.received_at.min(arrival.appended_at)
+/// Whether the client has been silent since its broker was lost. A row that a message made is
+/// unverified too, but its client has just spoken: no memory of the broker's settles that.
+fn is_lost(row: &ConnectionRow) -> bool {
+    let was_heard = row.heard.is_some() && row.heard == row.unverified_received;
+    row.presence == Presence::Unverified && !was_heard
 }
 
 /// Remembers the id of an accepted online; the oldest makes room. An empty id matches nothing.
@@ -136,24 +149,77 @@ fn is_cut_off_by_redelivery(row: &ConnectionRow, message_id: &str, arrival: &Arr
 }
 
 fn is_late(stored: &Session, online: &Online, arrival: &Arrival, policy: &Policy) -> bool {
+    let received = arrival.received();
+    let is_replayed = received.is_before(&stored.received, policy.replayed_after_ms);
     if let (Some(epoch), Some(stored_epoch)) = (online.epoch, stored.epoch) {
-        return epoch < stored_epoch;
+        return epoch < stored_epoch || (epoch == stored_epoch && is_replayed);
     }
-    if is_replayed(stored, arrival, policy) {
+    if is_replayed {
         return true;
     }
-    let received = received_at(arrival);
-    let apart_ms = (received - stored.received_at).saturating_abs();
-    let older_by_ms = believed(stored.online_sent, stored.received_at, policy)
-        - believed(online.sent, received, policy);
-    apart_ms <= policy.reorder_within_ms
+    let after_ms = received.at - stored.received.at;
+    let older_by_ms = believed(stored.online_sent, stored.received.at, policy)
+        - believed(online.sent, received.at, policy);
+    if after_ms < -policy.reorder_within_ms {
+        // Another bridge's clock is behind, or somebody replays: the device's clock decides, and
+        // without one it is the older record.
+        let is_newer = stored.online_sent.is_some() && online.sent >= stored.online_sent;
+        return !received.is_counted_with(&stored.received) && !is_newer;
+    }
+    after_ms <= policy.reorder_within_ms
         && older_by_ms > 0
         && older_by_ms <= policy.reorder_within_ms
 }
 
-/// Received long before the stored online: somebody replays a topic.
-fn is_replayed(stored: &Session, arrival: &Arrival, policy: &Policy) -> bool {
-    stored.received_at - received_at(arrival) > policy.replayed_after_ms
+/// Received before the offline that ended its session: a record that was refused and is replayed
+/// must not raise the dead. A session with a newer epoch is another one.
+fn is_over(row: &ConnectionRow, online: &Online, arrival: &Arrival, policy: &Policy) -> bool {
+    let is_newer = row.session.epoch.is_some() && online.epoch > row.session.epoch;
+    let ended = row.offline.filter(|_| !is_newer);
+    ended.is_some_and(|offline| {
+        let received = arrival.received();
+        received.is_before(&offline.received, policy.reorder_within_ms)
+    })
+}
+
+/// Whether a broker that lost its acknowledgements sends an old online once more.
+///
+/// It sends everything that was in flight, however much, and in order; so the newest of them comes
+/// last, and an online that says to be older than the stored one has been folded before. The clocks
+/// compared are one device's. Of the same `sent`, only what says nothing new is known to be old.
+fn is_old_copy(row: &ConnectionRow, online: &Online) -> bool {
+    let stored = &row.session;
+    if stored.epoch.is_some() && online.epoch > stored.epoch {
+        return false;
+    }
+    let (Some(sent), Some(stored_sent)) = (online.sent, stored.online_sent) else {
+        return false;
+    };
+    let is_there = row.presence != Presence::Offline;
+    sent < stored_sent || (sent == stored_sent && is_there && !content_differs(row, online))
+}
+
+/// Received before the stored online, or before the client's last sign of life: somebody replays a
+/// record.
+fn is_replayed(row: &ConnectionRow, arrival: &Arrival, policy: &Policy) -> bool {
+    let received = arrival.received();
+    let is_before = |other: &Received| received.is_before(other, policy.replayed_after_ms);
+    is_before(&row.session.received) || row.heard.as_ref().is_some_and(is_before)
+}
+
+/// Whether a retained offline is no news to a row that counts as connected. It is, when it was said
+/// behind the stored online and behind every offline that the client has outlived. Where a clock is
+/// missing it only settles what the loss of a broker left open.
+fn is_outdated(row: &ConnectionRow, offline: &Offline) -> bool {
+    match (offline.sent, row.session.online_sent) {
+        (Some(sent), Some(online_sent)) => sent <= online_sent || is_outlived(row, offline),
+        _ => !is_lost(row),
+    }
+}
+
+/// Whether the client has given a sign of life since it, or a later one, was said.
+fn is_outlived(row: &ConnectionRow, offline: &Offline) -> bool {
+    offline.sent.is_some() && offline.sent <= row.session.outlived_sent
 }
 
 /// A device's clock as far as it is believed: missing or in the future counts as the arrival.
@@ -163,8 +229,9 @@ fn believed(sent: Option<Millis>, received: Millis, policy: &Policy) -> Millis {
 }
 
 /// Whether a retained online only says again what the row says. To an offline row it must also be
-/// of the session that has ended: by its epoch, then whatever it says; without epochs by the same
-/// id and `sent`, for another one is a session that nobody saw begin.
+/// of a session that has ended: by its epoch, then whatever it says; without epochs by the same id
+/// and `sent`, or because the device dates it before the offline. Another one is a session that
+/// nobody saw begin.
 fn repeats(row: &ConnectionRow, online: &Online) -> bool {
     let session = &row.session;
     let is_same_content = session.epoch == online.epoch && !content_differs(row, online);
@@ -173,7 +240,9 @@ fn repeats(row: &ConnectionRow, online: &Online) -> bool {
         (Presence::Offline, None) => {
             let is_same_online = session.online_message_id == online.message_id
                 && session.online_sent == online.sent;
-            is_same_content && is_same_online
+            let ended_at = row.offline.and_then(|offline| offline.sent);
+            let is_before = online.sent.is_some() && online.sent <= ended_at;
+            (is_same_content && is_same_online) || is_before
         }
         (Presence::Online | Presence::Inactive | Presence::Unverified, _) => is_same_content,
     }

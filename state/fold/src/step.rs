@@ -2,12 +2,14 @@
 
 use rollcall_model::event::Message;
 use rollcall_model::row::{LookupWhy, OfflineFact, OfflineReason};
-use rollcall_model::{Arrival, Cause, ClientId, DeliveryId, Event, Millis, TimerKind};
+use rollcall_model::{
+    Arrival, Cause, ClientId, ConnectionRow, DeliveryId, Event, Millis, Received, TimerKind,
+};
 
 use crate::context::{Context, Ignored, Rows, Step};
 use crate::ordering::Admission;
 use crate::work::Work;
-use crate::{delivery, message, offline, online, ordering, tenant};
+use crate::{delivery, message, offline, online, ordering, probe, tenant};
 
 /// The delivery that the caller must load into [`Rows::delivery`] before [`step`]; `None` = none.
 pub fn delivery_of(_client: &ClientId, event: &Event, _arrival: &Arrival) -> Option<DeliveryId> {
@@ -42,22 +44,27 @@ pub fn step(
             Admission::Refuse(why) => work.ignore(why),
         },
         Event::Offline(gone) => match ordering::offline(work.row(), gone, arrival, ctx.policy) {
-            Ok(()) => offline::take_offline(&mut work, fact(gone.reason, arrival)),
-            Err(why) => work.ignore(why),
+            Ok(()) => offline::take_offline(&mut work, fact(gone.reason, gone.sent, arrival)),
+            Err(why) => {
+                if why == Ignored::AlreadyOffline && !arrival.is_retained {
+                    offline::take_offline_again(&mut work, arrival.received(), gone.sent);
+                }
+                work.ignore(why);
+            }
         },
         Event::BrokerLost => match ordering::broker_lost(work.row(), arrival, ctx.policy) {
-            Ok(()) => offline::doubt(&mut work, arrival.appended_at),
+            Ok(()) => offline::doubt(&mut work, arrival.appended_at, arrival.received()),
             Err(why) => work.ignore(why),
         },
         Event::RetainedAbsent => match ordering::retained_absent(work.row()) {
             Ok(()) => {
-                offline::take_offline(&mut work, fact(OfflineReason::Unverified, arrival));
+                offline::take_offline(&mut work, fact(OfflineReason::Unverified, None, arrival));
             }
             Err(why) => work.ignore(why),
         },
         Event::Message(message) => traffic(&mut work, message, arrival),
         Event::Tenant(answer) => tenant::answer(&mut work, answer, arrival.at),
-        Event::Receipt(receipt) => delivery::receipt(&mut work, receipt),
+        Event::Receipt(receipt) => delivery::receipt(&mut work, receipt, arrival),
         Event::Request(request) => delivery::request(&mut work, request, arrival),
     }
     work.finish()
@@ -79,8 +86,11 @@ pub fn fire(ctx: &Context<'_>, client: &ClientId, rows: Rows) -> Step {
             continue;
         };
         work.cause = Cause::Timer { kind, due_at };
+        let received = work.row().map(last_known);
         let gone = |reason| OfflineFact {
             at: due_at,
+            received: received.unwrap_or_default(),
+            sent: None,
             reason,
             is_by_redelivery: false,
         };
@@ -96,6 +106,7 @@ pub fn fire(ctx: &Context<'_>, client: &ClientId, rows: Rows) -> Step {
             TimerKind::Unverified => {
                 offline::take_offline(&mut work, gone(OfflineReason::Unverified));
             }
+            TimerKind::Probe => probe::send(&mut work, due_at),
             TimerKind::DeliveryDeadline => delivery::expire(&mut work),
             TimerKind::DeliveryRetry => delivery::retry(&mut work),
             TimerKind::AnswerWindow => delivery::forget(&mut work),
@@ -112,16 +123,26 @@ fn traffic(work: &mut Work<'_>, message: &Message, arrival: &Arrival) {
     }
     match work.row() {
         Some(_) => message::sign_of_life(work, arrival),
-        None => work.ignore(Ignored::NoRow),
+        None => message::first_seen(work, message, arrival),
     }
     if message.answers.is_some() {
-        delivery::answer(work, message);
+        delivery::answer(work, message, arrival);
     }
 }
 
-fn fact(reason: OfflineReason, arrival: &Arrival) -> OfflineFact {
+/// By what a client that a timer takes offline was last known: whatever came later wakes it.
+pub(crate) fn last_known(row: &ConnectionRow) -> Received {
+    let activity = || Received::at(row.last_activity_at);
+    row.unverified_received
+        .or(row.heard)
+        .unwrap_or_else(activity)
+}
+
+fn fact(reason: OfflineReason, sent: Option<Millis>, arrival: &Arrival) -> OfflineFact {
     OfflineFact {
         at: arrival.appended_at,
+        received: arrival.received(),
+        sent,
         reason,
         is_by_redelivery: arrival.is_redelivery,
     }

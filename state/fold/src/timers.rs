@@ -7,7 +7,7 @@
 use rollcall_model::row::Presence;
 use rollcall_model::{ConnectionRow, Delivery, DeliveryState, Millis, Policy, TimerKind};
 
-use crate::{inventory, jitter};
+use crate::{inventory, jitter, probe};
 
 /// The earliest timer of a connection row; of several at the same time the first of
 /// [`TimerKind::ALL`]. `None` = the row has none.
@@ -20,7 +20,7 @@ pub fn delivery_due(delivery: &Delivery, policy: &Policy) -> Option<(Millis, Tim
     earliest(|kind| delivery_due_of(kind, delivery, policy))
 }
 
-/// When a connection row's timer `kind` is due. An offline row has only its retention.
+/// When a connection row's timer `kind` is due. An offline row has its retention and its probe.
 pub(crate) fn connection_due_of(
     kind: TimerKind,
     row: &ConnectionRow,
@@ -28,7 +28,11 @@ pub(crate) fn connection_due_of(
 ) -> Option<Millis> {
     if row.presence == Presence::Offline {
         let since = row.offline.map_or(row.updated_at, |offline| offline.at);
-        return (kind == TimerKind::Retention).then(|| since + policy.row_retention_ms);
+        return match kind {
+            TimerKind::Retention => Some(since + policy.row_retention_ms),
+            TimerKind::Probe => probe::due_at(row, policy),
+            _ => None,
+        };
     }
     match kind {
         TimerKind::LookupTimeout => row.lookup.as_ref().map(|lookup| lookup.due_at),
@@ -44,6 +48,7 @@ pub(crate) fn connection_due_of(
             .map(|since| since + policy.disconnect_after_ms),
         TimerKind::Unverified => (row.presence == Presence::Unverified)
             .then(|| row.unverified_at.unwrap_or(row.updated_at) + policy.unverified_after_ms),
+        TimerKind::Probe => probe::due_at(row, policy),
         TimerKind::Retention
         | TimerKind::DeliveryDeadline
         | TimerKind::DeliveryRetry
@@ -76,7 +81,8 @@ pub(crate) fn delivery_due_of(
         | TimerKind::Refresh
         | TimerKind::Inactive
         | TimerKind::Silent
-        | TimerKind::Unverified => None,
+        | TimerKind::Unverified
+        | TimerKind::Probe => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::id::{DeliveryId, LookupId};
 use crate::ingress::Dialect;
 use crate::json::Json;
+use crate::received::Received;
 use crate::row::{Destination, Kind, OfflineReason};
 use crate::time::Millis;
 use crate::topic::Coordinates;
@@ -17,10 +18,25 @@ pub struct Arrival {
     /// When the bridge received it; the fold caps it at `appended_at`. Equal to it for records
     /// without a bridge.
     pub received_at: Millis,
+    /// xxh3-64 of the bridge's name; 0 = no bridge.
+    pub bridge: u64,
+    /// The bridge's count of what it receives; 0 = it does not count.
+    pub received_order: i64,
     /// MQTT RETAIN.
     pub is_retained: bool,
     /// MQTT DUP.
     pub is_redelivery: bool,
+}
+
+impl Arrival {
+    /// The record's receipt; a bridge's clock may be ahead, so its time is capped.
+    pub fn received(&self) -> Received {
+        Received {
+            at: self.received_at.min(self.appended_at),
+            bridge: self.bridge,
+            order: self.received_order,
+        }
+    }
 }
 
 /// One input of the fold for one client.
@@ -80,6 +96,9 @@ pub struct Offline {
     pub dialect: Dialect,
     /// The device's message id; a will repeats an old one, so it is never compared.
     pub message_id: String,
+    /// The device's clock; `None` when missing or unreadable. A will has the time at which it was
+    /// made, so it is looked at only where the broker's memory speaks.
+    pub sent: Option<Millis>,
     /// Session epoch of the session that ends.
     pub epoch: Option<i64>,
     /// How it was said.
@@ -97,6 +116,8 @@ pub struct Message {
     pub answers: Option<DeliveryId>,
     /// For `message-error`: the device could not handle the delivery, and this is what it said.
     pub error: Option<String>,
+    /// Where messages for the device go.
+    pub destination: Destination,
 }
 
 /// Who gave a tenant answer.
@@ -157,6 +178,16 @@ pub struct Receipt {
     pub broker_reason_code: u8,
 }
 
+impl Receipt {
+    /// Reason code of a failed attempt: the broker takes no packet of that size (MQTT 5, section
+    /// 2.4, "packet too large").
+    pub const PACKET_TOO_LARGE: u8 = 0x95;
+    /// Reason code of a failed attempt: the broker closed each connection on which the message was
+    /// sent alone. MQTT 3.1.1 has no other way to refuse one; the code is MQTT 5's "protocol
+    /// error", which no PUBACK carries.
+    pub const CONNECTION_CLOSED: u8 = 0x82;
+}
+
 /// How a delivery attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiptOutcome {
@@ -203,4 +234,24 @@ pub enum RequestBody {
         /// Its arguments, an object.
         arguments: Json,
     },
+}
+
+/// The command that asks for a sign of life.
+const PING: &str = "ping";
+/// The command that ends the device's connection.
+const DISCONNECT: &str = "disconnect";
+
+impl RequestBody {
+    /// The command that asks a device for a sign of life.
+    pub fn ping() -> Self {
+        RequestBody::Command {
+            command: PING.to_owned(),
+            arguments: Json::empty_object(),
+        }
+    }
+
+    /// Whether it tells the device to end its connection, without a word on coming back.
+    pub fn ends_connection(&self) -> bool {
+        matches!(self, RequestBody::Command { command, .. } if command == DISCONNECT)
+    }
 }

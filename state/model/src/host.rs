@@ -8,11 +8,13 @@
 
 mod facts;
 mod identity;
+mod text;
 
 use crate::json::Json;
 
 pub use facts::{Fact, Facts};
-pub use identity::{Identity, profile_id};
+pub use identity::{Identity, is_account, profile_id};
+pub use text::is_clean;
 
 /// Longest organisation that inventory takes, in characters.
 pub const ORG_ID_CHARS_MAX: usize = 36;
@@ -22,26 +24,33 @@ pub const ORG_ID_CHARS_MAX: usize = 36;
 pub enum Suppressed {
     /// None of the facts that inventory knows a host by is left.
     NoIdFact,
-    /// The organisation is longer than [`ORG_ID_CHARS_MAX`].
+    /// The organisation is longer than [`ORG_ID_CHARS_MAX`], or not clean.
     OrgId,
     /// The identity names another organisation, or none at its top level.
     IdentityOrgId,
+    /// The identity's account number is no text, too long, or not clean.
+    IdentityAccount,
     /// The identity's type is none that inventory takes.
     IdentityType,
     /// The identity's kind of authentication is none that inventory takes.
     IdentityAuthType,
-    /// The identity of a System without `cn` or `cert_type`.
+    /// The identity of a System whose `cn` is no UUID, or whose `cert_type` is none that inventory
+    /// takes.
     IdentitySystem,
+    /// The identity lacks what inventory asks of its type.
+    IdentityMembers,
 }
 
 impl Suppressed {
     /// Every reason, in the order in which they are looked for.
-    pub const ALL: [Suppressed; 6] = [
+    pub const ALL: [Suppressed; 8] = [
         Suppressed::OrgId,
         Suppressed::IdentityOrgId,
+        Suppressed::IdentityAccount,
         Suppressed::IdentityType,
         Suppressed::IdentityAuthType,
         Suppressed::IdentitySystem,
+        Suppressed::IdentityMembers,
         Suppressed::NoIdFact,
     ];
 
@@ -51,9 +60,11 @@ impl Suppressed {
             Suppressed::NoIdFact => "no_id_fact",
             Suppressed::OrgId => "org_id",
             Suppressed::IdentityOrgId => "identity_org_id",
+            Suppressed::IdentityAccount => "identity_account",
             Suppressed::IdentityType => "identity_type",
             Suppressed::IdentityAuthType => "identity_auth_type",
             Suppressed::IdentitySystem => "identity_system",
+            Suppressed::IdentityMembers => "identity_members",
         }
     }
 
@@ -67,7 +78,7 @@ impl Suppressed {
 ///
 /// Errors: the first rule that it breaks, in the order of [`Suppressed::ALL`].
 pub fn check(org_id: &str, identity: &Json, facts: &Json) -> Result<(), Suppressed> {
-    if org_id.chars().count() > ORG_ID_CHARS_MAX {
+    if org_id.chars().count() > ORG_ID_CHARS_MAX || !is_clean(org_id) {
         return Err(Suppressed::OrgId);
     }
     Identity::read(identity).check(org_id)?;

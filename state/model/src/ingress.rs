@@ -31,6 +31,9 @@ pub struct Ingress {
     /// Counts the sessions of that bridge with its broker: a new one means that publishes may be
     /// missing.
     pub broker_generation: u64,
+    /// Counts what that bridge receives, over its sessions and whatever its clock does: larger came
+    /// later. 0 = it does not count.
+    pub received_order: i64,
 }
 
 /// What an [`Ingress`] record stands for.
@@ -73,6 +76,14 @@ impl Dialect {
     pub fn has_keep_alive_traffic(self) -> bool {
         match self {
             Dialect::Draft | Dialect::Rhc => false,
+        }
+    }
+
+    /// Whether a device can be asked for a sign of life: `rhc` answers `ping` with `pong`.
+    pub fn has_ping(self) -> bool {
+        match self {
+            Dialect::Draft => false,
+            Dialect::Rhc => true,
         }
     }
 }

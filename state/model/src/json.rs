@@ -42,6 +42,11 @@ impl Json {
         Ok(Self(text.into()))
     }
 
+    /// An object without members.
+    pub fn empty_object() -> Self {
+        Self("{}".into())
+    }
+
     /// The text as received.
     pub fn as_str(&self) -> &str {
         &self.0

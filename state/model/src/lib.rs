@@ -8,6 +8,7 @@
 
 pub mod id;
 pub mod json;
+mod received;
 pub mod time;
 mod topic;
 
@@ -31,6 +32,7 @@ pub use id::{ClientId, DeliveryId, IdError, LookupId, RequestId};
 pub use ingress::Ingress;
 pub use json::{Json, JsonError};
 pub use policy::Policy;
+pub use received::Received;
 pub use row::ConnectionRow;
 pub use time::Millis;
 pub use topic::{Cause, Coordinates, TimerKind, Topic};

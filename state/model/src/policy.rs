@@ -33,8 +33,14 @@ pub struct Policy {
     pub inactive_after_ms: i64,
     /// Silent for this long: offline.
     pub disconnect_after_ms: i64,
-    /// A row whose broker was lost goes offline after this, unless confirmed.
+    /// An unverified row goes offline after this, unless confirmed.
     pub unverified_after_ms: i64,
+    /// A client that went offline or unverified is probed so long after, and up to as long again,
+    /// where its dialect has a ping; 0 = never.
+    pub probe_after_ms: i64,
+    /// So many attempts in a row that found no subscriber put a connected client in doubt; 0 =
+    /// never.
+    pub no_subscriber_max: u32,
     /// Deadline of a delivery that names none.
     pub delivery_deadline_ms: i64,
     /// Attempts of a delivery.
@@ -86,6 +92,8 @@ impl Default for Policy {
             inactive_after_ms: 5 * MINUTE_MS,
             disconnect_after_ms: 10 * MINUTE_MS,
             unverified_after_ms: 10 * MINUTE_MS,
+            probe_after_ms: 10 * SECOND_MS,
+            no_subscriber_max: 3,
             delivery_deadline_ms: 5 * MINUTE_MS,
             delivery_attempts_max: 5,
             delivery_backoff_ms_min: SECOND_MS,
@@ -112,6 +120,7 @@ impl Policy {
             row_retention_ms: MINUTE_MS,
             retry_after_ms: 10 * SECOND_MS,
             answer_window_ms: MINUTE_MS,
+            probe_after_ms: 2 * SECOND_MS,
             ..Self::default()
         }
     }

@@ -3,6 +3,7 @@
 use crate::id::{ClientId, LookupId};
 use crate::ingress::Dialect;
 use crate::json::Json;
+use crate::received::Received;
 use crate::time::Millis;
 use crate::topic::{Cause, Coordinates};
 
@@ -33,10 +34,20 @@ pub struct ConnectionRow {
     pub guard: Vec<u64>,
     /// Last sign of life, in steps of `policy.activity_step_ms`.
     pub last_activity_at: Millis,
+    /// Receipt of the last sign of life, in the same steps; `None` when there was none, or an older
+    /// build wrote the row.
+    pub heard: Option<Received>,
     /// Set while presence is offline.
     pub offline: Option<OfflineFact>,
+    /// Receipt of what made presence unverified; `None` otherwise, or when an older build did.
+    pub unverified_received: Option<Received>,
     /// Since when presence is unverified (append time); `None` otherwise.
     pub unverified_at: Option<Millis>,
+    /// When the last probe was due that went out; `None` = there was none yet. It is of this
+    /// absence or doubt when it lies behind its begin.
+    pub probed_at: Option<Millis>,
+    /// Delivery attempts in a row that found no subscriber, since the last sign of life.
+    pub no_subscriber_count: u32,
     /// Account number; `""` when tenantless or unknown.
     pub account: String,
     /// x-rh-identity document of the tenant; `None` when tenantless.
@@ -95,7 +106,8 @@ pub enum Presence {
     Inactive,
     /// Gone; the row stays for the retention time.
     Offline,
-    /// Was connected when its broker was lost.
+    /// Was connected when its broker was lost, when it was told to disconnect, or before several
+    /// deliveries found no subscriber.
     Unverified,
 }
 
@@ -116,14 +128,18 @@ impl Presence {
 pub struct Session {
     /// Session epoch, when the device keeps one.
     pub epoch: Option<i64>,
-    /// When the client came online (append time of the online that began the session).
+    /// When the client came online (append time of the online that began the session, or of the
+    /// message that showed it).
     pub connected_at: Millis,
     /// Id of the last accepted online; empty when it had none.
     pub online_message_id: String,
     /// The device's clock in that online.
     pub online_sent: Option<Millis>,
-    /// When the bridge received that online, at most its append time.
-    pub received_at: Millis,
+    /// When and where that online was received.
+    pub received: Received,
+    /// The device's clock in the last offline that was followed by a sign of life: what the broker
+    /// remembers of it is outdated.
+    pub outlived_sent: Option<Millis>,
     /// The record that brought it.
     pub cause: Coordinates,
 }
@@ -133,6 +149,10 @@ pub struct Session {
 pub struct OfflineFact {
     /// Append time of the record that said so, or the due time of the timer.
     pub at: Millis,
+    /// Receipt of the last record that said so; of a timer, of what the client was last known by.
+    pub received: Received,
+    /// The device's clock in it; `None` when missing or unreadable, or by timer.
+    pub sent: Option<Millis>,
     /// How it was said.
     pub reason: OfflineReason,
     /// Whether a DUP record said so: then a DUP online with the stored id is applied again.

@@ -54,7 +54,7 @@ impl Topic {
         Topic::Schedule,
     ];
 
-    /// The processor's inputs in rank order: a batch folds them in the order (rank, offset).
+    /// The processor's inputs in rank order: of equal append times the lower rank is folded first.
     pub const INPUTS: [Topic; 5] = [
         Topic::Status,
         Topic::Messages,
@@ -166,8 +166,10 @@ pub enum TimerKind {
     Inactive,
     /// A client has been silent for the second threshold.
     Silent,
-    /// Nobody confirmed a row since its broker was lost.
+    /// Nobody confirmed a row since it was put in doubt.
     Unverified,
+    /// A client that is said to be gone, or in doubt, is asked for a sign of life.
+    Probe,
     /// A delivery's deadline has passed.
     DeliveryDeadline,
     /// A delivery is tried again.
@@ -178,7 +180,7 @@ pub enum TimerKind {
 
 impl TimerKind {
     /// Every kind, in the order in which timers of one row that are due together fire.
-    pub const ALL: [TimerKind; 10] = [
+    pub const ALL: [TimerKind; 11] = [
         TimerKind::Retention,
         TimerKind::LookupTimeout,
         TimerKind::TenantRetry,
@@ -186,6 +188,7 @@ impl TimerKind {
         TimerKind::Inactive,
         TimerKind::Silent,
         TimerKind::Unverified,
+        TimerKind::Probe,
         TimerKind::DeliveryDeadline,
         TimerKind::DeliveryRetry,
         TimerKind::AnswerWindow,
@@ -201,6 +204,7 @@ impl TimerKind {
             TimerKind::Inactive => "inactive",
             TimerKind::Silent => "silent",
             TimerKind::Unverified => "unverified",
+            TimerKind::Probe => "probe",
             TimerKind::DeliveryDeadline => "delivery-deadline",
             TimerKind::DeliveryRetry => "delivery-retry",
             TimerKind::AnswerWindow => "answer-window",

@@ -58,6 +58,7 @@ fn publish(data: &[u8], dialect: Dialect, topics: [&str; 2]) {
         received_at: Millis(0),
         bridge: String::new(),
         broker_generation: 0,
+        received_order: 0,
     };
     let client = client();
     let result = parse(&ingress, &client);

@@ -68,6 +68,7 @@ fn routed(topic: &str, prefixes: &Prefixes, found: &Route) {
         received_at: Millis(0),
         bridge: String::new(),
         broker_generation: 0,
+        received_order: 0,
     };
     parse(&publish, &found.client).expect("an empty publish is understood on every topic");
     let other = ClientId::new("somebody-else").expect("a client id");

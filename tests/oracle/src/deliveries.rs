@@ -1,9 +1,10 @@
 //! What is sent to the client, and what became of it (DESIGN.md sections 3 and 4).
 
-use rollcall_model::event::{Message, OutboundRequest, Receipt, ReceiptOutcome};
+use rollcall_model::event::{Message, OutboundRequest, Receipt, ReceiptOutcome, RequestBody};
 use rollcall_model::row::Presence;
 use rollcall_model::{
-    Arrival, Cause, ClientId, Delivery, DeliveryId, DeliveryState, Derived, OutboundDelivery, Topic,
+    Arrival, Cause, ClientId, ConnectionRow, Delivery, DeliveryId, DeliveryState, Derived,
+    OutboundDelivery, Topic,
 };
 
 use crate::oracle::Oracle;
@@ -69,25 +70,69 @@ impl Oracle {
     pub(crate) fn receipt(&mut self, client: &ClientId, receipt: &Receipt, arrival: &Arrival) {
         let id = receipt.delivery_id;
         let attempts_max = self.policy.delivery_attempts_max;
+        let is_absent = receipt.outcome == ReceiptOutcome::NoSubscriber;
         let Some(delivery) = self.delivery_mut(client, id) else {
+            if is_absent {
+                self.not_there(client, id, arrival);
+            }
             return;
         };
         if delivery.state != DeliveryState::Sent || delivery.attempt != receipt.attempt {
             return;
         }
+        let before = delivery.clone();
         let cause = Cause::Record(arrival.at);
         let why = match receipt.outcome {
             ReceiptOutcome::Acknowledged => {
                 self.finish(client, id, DeliveryState::Acknowledged, "", cause);
+                self.arrived(client, &before, arrival);
                 return;
             }
             ReceiptOutcome::NoSubscriber => "no_subscriber",
-            ReceiptOutcome::Failed => "send_failed",
+            ReceiptOutcome::Failed => match receipt.broker_reason_code {
+                0x95 => "packet_too_large",
+                0x82 => "connection_closed",
+                _ => "send_failed",
+            },
         };
-        if delivery.attempt >= attempts_max {
+        let is_final = matches!(why, "packet_too_large" | "connection_closed");
+        if delivery.attempt >= attempts_max || is_final {
             self.finish(client, id, DeliveryState::Failed, why, cause);
         } else {
             self.queue(client, id, why, cause);
+        }
+        if is_absent {
+            self.missed(client, &before, arrival);
+        }
+    }
+
+    /// The device has the message; if it was to disconnect, it may have gone.
+    fn arrived(&mut self, client: &ClientId, delivery: &Delivery, arrival: &Arrival) {
+        let Some(row) = self.connections.get_mut(client) else {
+            return;
+        };
+        row.no_subscriber_count = 0;
+        let is_told_to_go = matches!(
+            &delivery.body,
+            Some(RequestBody::Command { command, .. }) if command == "disconnect"
+        );
+        if is_told_to_go && is_of_session(row, delivery) {
+            self.doubt(client, "disconnect", arrival);
+        }
+    }
+
+    /// Nobody was there to take the attempt.
+    fn missed(&mut self, client: &ClientId, delivery: &Delivery, arrival: &Arrival) {
+        let max = self.policy.no_subscriber_max;
+        let Some(row) = self.connections.get_mut(client) else {
+            return;
+        };
+        if !is_of_session(row, delivery) {
+            return;
+        }
+        row.no_subscriber_count = row.no_subscriber_count.saturating_add(1);
+        if max != 0 && row.no_subscriber_count >= max {
+            self.doubt(client, "no_subscriber", arrival);
         }
     }
 
@@ -111,9 +156,15 @@ impl Oracle {
         if is_finished {
             return;
         }
+        let before = delivery.clone();
         let cause = Cause::Record(arrival.at);
         match &message.error {
-            None => self.finish(client, id, DeliveryState::Answered, "", cause),
+            None => {
+                self.finish(client, id, DeliveryState::Answered, "", cause);
+                if before.state != DeliveryState::Failed {
+                    self.arrived(client, &before, arrival);
+                }
+            }
             Some(error) => {
                 delivery.state = DeliveryState::Failed;
                 delivery.detail = first_bytes(error);
@@ -215,6 +266,15 @@ impl Oracle {
             self.said.push(Said::Delivery(why.to_owned(), cause));
         }
     }
+}
+
+/// Whether the client counts as connected since before the attempt.
+fn is_of_session(row: &ConnectionRow, delivery: &Delivery) -> bool {
+    let is_there = match row.presence {
+        Presence::Online | Presence::Inactive => true,
+        Presence::Offline | Presence::Unverified => false,
+    };
+    is_there && delivery.updated_at >= row.session.received.at
 }
 
 /// As many whole characters as fit.

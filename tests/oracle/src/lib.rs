@@ -13,6 +13,7 @@ mod host;
 mod oracle;
 mod ordering;
 mod presence;
+mod probes;
 mod tenants;
 mod timers;
 mod turn;

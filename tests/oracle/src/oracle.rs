@@ -51,7 +51,7 @@ impl Oracle {
             Event::Online(online) => self.online(client, online, arrival),
             Event::Offline(offline) => self.offline(client, offline, arrival),
             Event::Message(message) => {
-                self.sign_of_life(client, arrival);
+                self.sign_of_life(client, message, arrival);
                 self.answer(client, message, arrival);
             }
             Event::BrokerLost => self.broker_lost(client, arrival),

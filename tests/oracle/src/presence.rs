@@ -1,12 +1,14 @@
 //! Onlines, offlines, messages, lost brokers: is the client there?
 
-use rollcall_model::event::{Offline, Online};
-use rollcall_model::row::{GUARD_IDS_MAX, OfflineFact, OfflineReason, Presence, Session};
+use rollcall_model::event::{Message, Offline, Online};
+use rollcall_model::row::{GUARD_IDS_MAX, Kind, OfflineFact, OfflineReason, Presence, Session};
 use rollcall_model::{Arrival, Cause, ClientId, ConnectionRow, EventKind, Millis, Policy};
 
 use crate::arithmetic::guard_of;
 use crate::oracle::Oracle;
-use crate::ordering::{Verdict, ends_session, is_equal, is_replayed, judge, received};
+use crate::ordering::{
+    Verdict, came_before, ends_session, is_equal, is_replayed, is_settled_by_absence, judge,
+};
 use crate::turn::Said;
 
 impl Oracle {
@@ -23,6 +25,7 @@ impl Oracle {
             Verdict::Again => {
                 come_back(&mut row);
                 heard_of(&mut row, arrival, &self.policy);
+                heard_from(&mut row, arrival);
                 self.connections.insert(client.clone(), row);
                 self.happened(EventKind::Connected, "redelivery", arrival);
                 self.take_up_debt(client, arrival);
@@ -32,6 +35,7 @@ impl Oracle {
         }
         let before = row.presence;
         if before == Presence::Offline {
+            row.session.outlived_sent = row.offline.and_then(|offline| offline.sent);
             come_back(&mut row);
             row.session.connected_at = arrival.appended_at;
             row.tenant_lookup_failure_count = 0;
@@ -44,6 +48,9 @@ impl Oracle {
                 self.happened(EventKind::Active, before.as_str(), arrival);
             }
         }
+        if !arrival.is_retained {
+            heard_from(&mut row, arrival);
+        }
         if before != Presence::Offline && !is_equal(&row, online) {
             self.happened(EventKind::Updated, "", arrival);
         }
@@ -53,39 +60,55 @@ impl Oracle {
     }
 
     pub(crate) fn offline(&mut self, client: &ClientId, offline: &Offline, arrival: &Arrival) {
-        let Some(row) = self.connections.get(client) else {
+        let Some(row) = self.connections.get_mut(client) else {
             return;
         };
         if !ends_session(row, offline, arrival, &self.policy) {
+            still_gone(row, offline, arrival, &self.policy);
             return;
         }
         let fact = OfflineFact {
             at: arrival.appended_at,
+            received: arrival.received(),
+            sent: offline.sent,
             reason: offline.reason,
             is_by_redelivery: arrival.is_redelivery,
         };
         self.go_offline(client, fact, Cause::Record(arrival.at));
     }
 
-    /// Any message: activity, and perhaps the client wakes.
-    pub(crate) fn sign_of_life(&mut self, client: &ClientId, arrival: &Arrival) {
-        let Some(row) = self.connections.get_mut(client) else {
-            return;
-        };
+    /// Any message: activity, and perhaps the client wakes, or makes a row.
+    pub(crate) fn sign_of_life(&mut self, client: &ClientId, message: &Message, arrival: &Arrival) {
         if arrival.is_retained {
             return;
         }
+        let Some(row) = self.connections.get_mut(client) else {
+            let waited_ms = arrival.appended_at - arrival.received().at;
+            if waited_ms <= self.policy.replayed_after_ms {
+                let row = self.row_of_message(client, message, arrival);
+                self.connections.insert(client.clone(), row);
+                self.happened(EventKind::Unverified, "message", arrival);
+                self.want_tenant(client, arrival);
+            }
+            return;
+        };
         heard_of(row, arrival, &self.policy);
         let before = row.presence;
-        let is_after = |doubt: Option<Millis>| doubt.is_some_and(|at| received(arrival) > at);
-        let wakes = match before {
-            Presence::Online => false,
-            Presence::Inactive => true,
-            Presence::Unverified => is_after(row.unverified_at),
-            Presence::Offline => is_after(row.offline.map(|offline| offline.at)),
+        let since = match before {
+            Presence::Online => return,
+            Presence::Inactive => None,
+            Presence::Unverified => row.unverified_received,
+            Presence::Offline => row.offline.map(|offline| offline.received),
         };
+        let wakes = since.is_none_or(|since| !came_before(arrival.received(), since, 0));
         if wakes {
+            if let Some(offline) = row.offline {
+                row.session.connected_at = arrival.appended_at;
+                let farewells = [row.session.outlived_sent, offline.sent];
+                row.session.outlived_sent = farewells.into_iter().flatten().max();
+            }
             come_back(row);
+            heard_from(row, arrival);
             self.happened(EventKind::Active, before.as_str(), arrival);
             if before == Presence::Offline {
                 self.take_up_debt(client, arrival);
@@ -99,17 +122,28 @@ impl Oracle {
         };
         let is_there = matches!(row.presence, Presence::Online | Presence::Inactive);
         if is_there && !is_replayed(row, arrival, &self.policy) {
+            self.doubt(client, "", arrival);
+        }
+    }
+
+    /// Is it still there? For `reason`, it may not be.
+    pub(crate) fn doubt(&mut self, client: &ClientId, reason: &str, arrival: &Arrival) {
+        if let Some(row) = self.connections.get_mut(client) {
             row.presence = Presence::Unverified;
+            row.unverified_received = Some(arrival.received());
             row.unverified_at = Some(arrival.appended_at);
-            self.happened(EventKind::Unverified, "", arrival);
+            row.no_subscriber_count = 0;
+            self.happened(EventKind::Unverified, reason, arrival);
         }
     }
 
     pub(crate) fn retained_absent(&mut self, client: &ClientId, arrival: &Arrival) {
         let row = self.connections.get(client);
-        if row.is_some_and(|row| row.presence == Presence::Unverified) {
+        if row.is_some_and(is_settled_by_absence) {
             let fact = OfflineFact {
                 at: arrival.appended_at,
+                received: arrival.received(),
+                sent: None,
                 reason: OfflineReason::Unverified,
                 is_by_redelivery: arrival.is_redelivery,
             };
@@ -122,6 +156,7 @@ impl Oracle {
         if let Some(row) = self.connections.get_mut(client) {
             row.presence = Presence::Offline;
             row.offline = Some(fact);
+            row.unverified_received = None;
             row.unverified_at = None;
             row.lookup = None;
             let reason = fact.reason.as_str().to_owned();
@@ -147,8 +182,12 @@ impl Oracle {
             session: session(online, arrival, arrival.appended_at),
             guard: Vec::new(),
             last_activity_at: arrival.appended_at,
+            heard: Some(arrival.received()).filter(|_| !arrival.is_retained),
             offline: None,
+            unverified_received: None,
             unverified_at: None,
+            probed_at: None,
+            no_subscriber_count: 0,
             account: String::new(),
             identity: None,
             tenant_confirmed_at: None,
@@ -171,26 +210,87 @@ impl Oracle {
         take_over(&mut row, online, arrival);
         row
     }
+
+    /// The row of a client that nobody knew, and that said nothing of itself.
+    fn row_of_message(
+        &self,
+        client: &ClientId,
+        message: &Message,
+        arrival: &Arrival,
+    ) -> ConnectionRow {
+        let says_nothing = Online {
+            dialect: message.dialect,
+            kind: Kind::Host,
+            message_id: String::new(),
+            sent: None,
+            epoch: None,
+            canonical_facts: None,
+            dispatchers: None,
+            tags: None,
+            catalog_service_facts: None,
+            client_name: String::new(),
+            client_version: String::new(),
+            destination: message.destination.clone(),
+        };
+        ConnectionRow {
+            presence: Presence::Unverified,
+            unverified_received: Some(arrival.received()),
+            unverified_at: Some(arrival.appended_at),
+            probed_at: None,
+            no_subscriber_count: 0,
+            ..self.first_row(client, &says_nothing, arrival)
+        }
+    }
+}
+
+/// One more offline of a client that is gone: what came before this one is no sign of life.
+fn still_gone(row: &mut ConnectionRow, offline: &Offline, arrival: &Arrival, policy: &Policy) {
+    let is_fenced = matches!((row.session.epoch, offline.epoch), (Some(_), Some(_)));
+    let is_other = is_fenced && row.session.epoch != offline.epoch;
+    if is_other || (!is_fenced && is_replayed(row, arrival, policy)) || arrival.is_retained {
+        return;
+    }
+    if let Some(fact) = &mut row.offline
+        && came_before(fact.received, arrival.received(), 0)
+    {
+        fact.received = arrival.received();
+        fact.sent = offline.sent.or(fact.sent);
+    }
 }
 
 /// Online again, whatever it was.
 fn come_back(row: &mut ConnectionRow) {
     row.presence = Presence::Online;
     row.offline = None;
+    row.unverified_received = None;
     row.unverified_at = None;
 }
 
-/// Activity goes in steps, and never back.
+/// Activity goes in steps, and never back; who is heard of is not missed.
 fn heard_of(row: &mut ConnectionRow, arrival: &Arrival, policy: &Policy) {
+    row.no_subscriber_count = 0;
     let at = arrival.appended_at;
-    if at > row.last_activity_at && at - row.last_activity_at >= policy.activity_step_ms {
+    if at - row.last_activity_at >= policy.activity_step_ms {
         row.last_activity_at = at;
+        heard_from(row, arrival);
+    }
+}
+
+/// The last sign of life by its receipt.
+fn heard_from(row: &mut ConnectionRow, arrival: &Arrival) {
+    let received = arrival.received();
+    match row.heard {
+        Some(heard) if came_before(received, heard, 0) => {}
+        _ => row.heard = Some(received),
     }
 }
 
 /// Everything that an accepted online says replaces what the row said.
 fn take_over(row: &mut ConnectionRow, online: &Online, arrival: &Arrival) {
-    row.session = session(online, arrival, row.session.connected_at);
+    row.session = Session {
+        outlived_sent: row.session.outlived_sent,
+        ..session(online, arrival, row.session.connected_at)
+    };
     if !online.message_id.is_empty() {
         row.guard.push(guard_of(&online.message_id));
         while row.guard.len() > GUARD_IDS_MAX {
@@ -215,7 +315,8 @@ fn session(online: &Online, arrival: &Arrival, connected_at: Millis) -> Session 
         connected_at,
         online_message_id: online.message_id.clone(),
         online_sent: online.sent,
-        received_at: received(arrival),
+        received: arrival.received(),
+        outlived_sent: None,
         cause: arrival.at,
     }
 }

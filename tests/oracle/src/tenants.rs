@@ -13,7 +13,7 @@ use crate::host;
 use crate::oracle::Oracle;
 use crate::turn::Said;
 
-/// An `rhc` host is told to inventory only when it can do one of these
+/// An `rhc` client, a proxy or not, is told to inventory only when it can do one of these
 /// (anchors/cloud-connector.md section 4).
 const DISPATCHERS: [&str; 3] = [
     "rhc-worker-playbook",
@@ -30,12 +30,12 @@ pub(crate) fn qualifies(row: &ConnectionRow) -> bool {
         .canonical_facts
         .as_ref()
         .is_some_and(Json::is_filled_object);
-    let has_dispatcher = match (row.dialect, &row.dispatchers) {
-        (Dialect::Draft, _) => true,
+    let is_host = match (row.dialect, &row.dispatchers) {
+        (Dialect::Draft, _) => row.kind == Kind::Host,
         (Dialect::Rhc, Some(dispatchers)) => dispatchers.has_any_key(&DISPATCHERS),
         (Dialect::Rhc, None) => false,
     };
-    row.kind == Kind::Host && has_facts && has_dispatcher
+    has_facts && is_host
 }
 
 impl Oracle {

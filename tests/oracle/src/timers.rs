@@ -3,11 +3,12 @@
 use rollcall_model::row::{LookupWhy, OfflineFact, OfflineReason, Presence};
 use rollcall_model::{
     Cause, ClientId, ConnectionRow, Delivery, DeliveryId, DeliveryState, Derived, EventKind,
-    Millis, Policy, TimerKind,
+    Millis, Policy, Received, TimerKind,
 };
 
 use crate::arithmetic::backoff_ms;
 use crate::oracle::Oracle;
+use crate::probes::probe_of;
 use crate::tenants::qualifies;
 use crate::turn::Said;
 
@@ -18,7 +19,9 @@ type Timer = (TimerKind, Millis);
 fn of_client(row: &ConnectionRow, policy: &Policy) -> Vec<Timer> {
     let mut timers = Vec::new();
     if let Some(offline) = row.offline {
-        return vec![(TimerKind::Retention, offline.at + policy.row_retention_ms)];
+        timers.push((TimerKind::Retention, offline.at + policy.row_retention_ms));
+        timers.extend(probe_of(row, policy).map(|at| (TimerKind::Probe, at)));
+        return timers;
     }
     if let Some(lookup) = &row.lookup {
         timers.push((TimerKind::LookupTimeout, lookup.due_at));
@@ -52,6 +55,7 @@ fn of_client(row: &ConnectionRow, policy: &Policy) -> Vec<Timer> {
     if let Some(at) = row.unverified_at {
         timers.push((TimerKind::Unverified, at + policy.unverified_after_ms));
     }
+    timers.extend(probe_of(row, policy).map(|at| (TimerKind::Probe, at)));
     timers
 }
 
@@ -129,8 +133,14 @@ impl Oracle {
 
     fn fire_client_timer(&mut self, client: &ClientId, kind: TimerKind, due_at: Millis) {
         let cause = Cause::Timer { kind, due_at };
+        let last = self.connections.get(client).map(|row| {
+            let activity = Received::at(row.last_activity_at);
+            row.unverified_received.or(row.heard).unwrap_or(activity)
+        });
         let went = |reason| OfflineFact {
             at: due_at,
+            received: last.unwrap_or_default(),
+            sent: None,
             reason,
             is_by_redelivery: false,
         };
@@ -157,6 +167,7 @@ impl Oracle {
             TimerKind::Unverified => {
                 self.go_offline(client, went(OfflineReason::Unverified), cause);
             }
+            TimerKind::Probe => self.probe(client, due_at, cause),
             TimerKind::DeliveryDeadline | TimerKind::DeliveryRetry | TimerKind::AnswerWindow => {}
         }
     }

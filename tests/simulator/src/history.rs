@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use rollcall_api::Lookup;
 use rollcall_bridge::Outcome;
 use rollcall_log::Stored;
 use rollcall_model::batch::Batch;
@@ -45,13 +44,11 @@ pub struct Fate {
     pub acknowledged: Option<Outcome>,
 }
 
-/// What the API shows to the callers of one organisation.
+/// What the API lists to the callers of one organisation.
 #[derive(Clone, Debug)]
 pub struct Shown {
     /// The organisation.
     pub org_id: String,
-    /// Which rows of others it sees.
-    pub lookup: Lookup,
     /// Encoded rows by client id.
     pub values: Vec<Bytes>,
 }

@@ -219,6 +219,7 @@ impl World {
             received_at: self.scene.clock.now(),
             bridge: "simulated".to_owned(),
             broker_generation: 1,
+            received_order: 0,
         }
     }
 

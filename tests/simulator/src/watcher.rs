@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use rollcall_api::{Kept, Lookup, Replica};
+use rollcall_api::{Kept, Replica};
 use rollcall_log::Clock;
 use tokio::sync::watch;
 
@@ -74,14 +74,11 @@ impl Watcher {
     pub(crate) fn shown(&self) -> (Vec<Shown>, Vec<(Bytes, Bytes)>) {
         let mut shown = Vec::new();
         for org_id in ["", "org-0", "org-1", "org-2", "org-3"] {
-            for lookup in [Lookup::Strict, Lookup::Relaxed] {
-                let page = self.replica.page(org_id, lookup, 0, usize::MAX);
-                shown.push(Shown {
-                    org_id: org_id.to_owned(),
-                    lookup,
-                    values: page.unwrap_or_default().values,
-                });
-            }
+            let page = self.replica.page(org_id, 0, usize::MAX);
+            shown.push(Shown {
+                org_id: org_id.to_owned(),
+                values: page.unwrap_or_default().values,
+            });
         }
         let rows = self.replica.scan(None, usize::MAX).unwrap_or_default();
         (shown, rows)

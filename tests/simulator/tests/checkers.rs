@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use rollcall_log::Stored;
+use rollcall_model::ingress::IngressKind;
 use rollcall_model::{Cause, ConnectionEvent, ConnectionRow, EventKind, Ingress, Topic};
 use rollcall_schemas::Record;
 use rollcall_simulator::check::findings;
@@ -376,5 +377,6 @@ fn is_message(record: &Stored) -> bool {
     let Some(Ok(ingress)) = ingress else {
         return false;
     };
-    !ingress.retain && ingress.payload.starts_with(br#"{"type":"message","#)
+    let is_publish = ingress.kind == IngressKind::Publish && !ingress.retain;
+    is_publish && ingress.payload.starts_with(br#"{"type":"message","#)
 }

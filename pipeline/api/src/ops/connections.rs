@@ -1,10 +1,12 @@
 //! `/ops/connections`: every row, also tenantless and offline ones, with what happened and what is
 //! due.
 
+use std::ops::ControlFlow;
+
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use rollcall_model::row::Presence;
@@ -13,9 +15,11 @@ use rollcall_schemas::Record;
 use serde_json::{Value, json};
 
 use super::Ops;
+use crate::listing::{PIECE_BYTES, Pieces, listed};
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::replica::{PRESENCES, Replica};
+use crate::room::Room;
 use crate::tail::decoded;
 
 /// Rows per page when the caller does not say, and at most.
@@ -25,22 +29,22 @@ const LIMIT_MAX: usize = 1_000;
 /// Rows looked at for one page; a filter that fits few rows gives short pages and a `next`.
 const EXAMINED_MAX: usize = 20_000;
 
-/// Rows read at a time.
-const CHUNK: usize = 500;
-
-/// Deliveries shown with a row.
+/// Deliveries shown with a row, and their bytes, about: one that waits has its body.
 const DELIVERIES_MAX: usize = 100;
+const DELIVERIES_BYTES_MAX: usize = 1024 * 1024;
 
 /// `GET /ops/connections?presence=&org=&after=&limit=` → `{"data": [row, …], "next": client id or
 /// null}`.
 ///
 /// By client id. `org=` (empty) is the tenantless. The next page has `after` = `next`.
-pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Json<Value>, Problem> {
+pub(super) async fn list(
+    State(ops): State<Ops>,
+    room: Room,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let params = Params::of(&uri)?.only(&["presence", "org", "after", "limit"])?;
-    let limit = params
-        .number("limit")?
-        .unwrap_or(LIMIT_DEFAULT)
-        .clamp(1, LIMIT_MAX);
+    let limit = params.up_to("limit", LIMIT_MAX)?;
+    let limit = limit.unwrap_or(LIMIT_DEFAULT).max(1);
     let filter = Filter {
         presence: presence(&params)?,
         org_id: params.get("org").map(str::to_owned),
@@ -48,16 +52,16 @@ pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Json<Value>
     let after = params
         .filled("after")
         .map(|after| Bytes::copy_from_slice(after.as_bytes()));
-    let made = ops.rows()?.list(move |replica| {
-        let (rows, next) = replica.ask(|replica| filter.page(replica, after, limit))?;
-        let data: Vec<_> = rows
-            .iter()
-            .map(|value| decoded(Topic::Connections, value))
-            .collect();
-        let next = next.map(|key| String::from_utf8_lossy(&key).into_owned());
-        Ok(Json(json!({ "data": data, "next": next })))
-    });
-    made.await
+    let rows = Rows {
+        filter,
+        after,
+        limit,
+        found: 0,
+        last_found: None,
+        examined: 0,
+        has_begun: false,
+    };
+    listed(ops.rows()?.clone(), room, "application/json", rows).await
 }
 
 /// `GET /ops/connections/{id}` → `{"row", "cause", "due", "deliveries"}`.
@@ -66,13 +70,29 @@ pub(super) async fn get(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
+    whole(&ops, &id)
+}
+
+/// `GET /ops/connection?id=`: the same for any id.
+pub(super) async fn get_named(State(ops): State<Ops>, uri: Uri) -> Result<Json<Value>, Problem> {
+    whole(&ops, &named(&uri)?)
+}
+
+fn named(uri: &Uri) -> Result<String, Problem> {
+    let params = Params::of(uri)?.only(&["id"])?;
+    let id = params.filled("id").map(str::to_owned);
+    id.ok_or_else(|| Problem::invalid("id: give the client id"))
+}
+
+fn whole(ops: &Ops, id: &str) -> Result<Json<Value>, Problem> {
     let value = ops.rows()?.ask(|replica| replica.get(id.as_bytes()))?;
     let Some(value) = value else {
         return Err(Problem::not_found(format!(
             "there is no row of client `{id}`"
         )));
     };
-    let deliveries = |replica: &Replica| replica.deliveries(id.as_bytes(), DELIVERIES_MAX);
+    let deliveries =
+        |replica: &Replica| replica.deliveries(id.as_bytes(), DELIVERIES_MAX, DELIVERIES_BYTES_MAX);
     let deliveries = ops.rows()?.ask(deliveries)?;
     let deliveries: Vec<_> = deliveries
         .iter()
@@ -88,7 +108,7 @@ pub(super) async fn get(
 }
 
 /// `POST /ops/connections/{id}/message` → `201 {"id"}`: as the public route, for any connected
-/// client. JSON by its content type only, which a page in a browser on this machine cannot send.
+/// client.
 pub(super) async fn message(
     State(ops): State<Ops>,
     headers: HeaderMap,
@@ -96,30 +116,40 @@ pub(super) async fn message(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let Path(id) = path.map_err(|error| Problem::invalid(error.body_text()))?;
+    send(&ops, &id, &headers, body).await
+}
+
+/// `POST /ops/connection/message?id=`: the same for any id.
+pub(super) async fn message_named(
+    State(ops): State<Ops>,
+    headers: HeaderMap,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    send(&ops, &named(&uri)?, &headers, body).await
+}
+
+async fn send(
+    ops: &Ops,
+    id: &str,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
     let body = body.map_err(|error| Problem::body(&error))?;
-    is_json(&headers)?;
     let value = ops.rows()?.ask(|replica| replica.get(id.as_bytes()))?;
     let row = value.map(|value| ConnectionRow::decode(&value)).transpose();
     let row = row.map_err(|error| Problem::internal(&error))?;
     match row.filter(|row| row.presence != Presence::Offline) {
         Some(row) => {
             let requester = "operator".to_owned();
-            ops.requests.send(&row, requester, &headers, &body).await
+            let replica = ops.rows()?;
+            ops.requests
+                .send(replica, &row, requester, headers, &body)
+                .await
         }
         None => Err(Problem::not_found(format!(
             "client `{id}` is not connected"
         ))),
-    }
-}
-
-/// Refuses what does not say that it is JSON: a page in a browser on this machine cannot say so.
-pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let kind = headers.get(header::CONTENT_TYPE);
-    match kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json")) {
-        true => Ok(()),
-        false => Err(Problem::invalid(
-            "send it with content-type: application/json",
-        )),
     }
 }
 
@@ -135,7 +165,10 @@ fn due(row: &ConnectionRow) -> Value {
 /// that may be silent, an inactivity timer is taken for the one behind it. The fold knows.
 fn timer(row: &ConnectionRow) -> Option<TimerKind> {
     if row.presence == Presence::Offline {
-        return Some(TimerKind::Retention);
+        // A probe is due within seconds of the offline, or has been sent.
+        let since = row.offline.map(|offline| offline.at);
+        let may_be_probed = row.dialect.has_ping() && row.probed_at <= since;
+        return (!may_be_probed).then_some(TimerKind::Retention);
     }
     if let Some(lookup) = &row.lookup {
         return (Some(lookup.due_at) == row.due_at).then_some(TimerKind::LookupTimeout);
@@ -156,41 +189,75 @@ struct Filter {
     org_id: Option<String>,
 }
 
-impl Filter {
-    /// At most `limit` rows after `after`, and where to go on if there is more.
-    fn page(
-        &self,
-        replica: &Replica,
-        mut after: Option<Bytes>,
-        limit: usize,
-    ) -> Result<(Vec<Bytes>, Option<Bytes>), rollcall_tables::Error> {
-        let mut found = Vec::new();
-        let mut last_found = None;
-        for _ in 0..EXAMINED_MAX / CHUNK {
-            let rows = match &self.org_id {
-                Some(org_id) if !org_id.is_empty() => {
-                    replica.scan_org(org_id, after.as_deref(), CHUNK)?
-                }
-                _ => replica.scan(after.as_deref(), CHUNK)?,
-            };
-            let is_last = rows.len() < CHUNK;
-            for (key, value) in rows {
-                if self.fits(&value) {
-                    if found.len() == limit {
-                        return Ok((found, last_found));
-                    }
-                    found.push(value);
-                    last_found = Some(key.clone());
-                }
-                after = Some(key);
-            }
-            if is_last {
-                return Ok((found, None));
-            }
-        }
-        Ok((found, after))
-    }
+/// A page of the list, and how far it is.
+struct Rows {
+    filter: Filter,
+    /// The last row looked at.
+    after: Option<Bytes>,
+    /// Rows wanted.
+    limit: usize,
+    found: usize,
+    last_found: Option<Bytes>,
+    examined: usize,
+    has_begun: bool,
+}
 
+impl Rows {
+    /// Adds rows to `into` until there is a piece. Gives whether that is all, and then where the
+    /// next page begins, if there is more.
+    fn add(
+        &mut self,
+        replica: &Replica,
+        into: &mut Vec<u8>,
+    ) -> Result<Option<Option<Bytes>>, Problem> {
+        let org_id = self.filter.org_id.clone().filter(|id| !id.is_empty());
+        let after = self.after.clone();
+        let mut ended = Some(None);
+        let mut visit = |key: Bytes, value: Bytes| {
+            if self.examined == EXAMINED_MAX {
+                ended = Some(self.after.clone());
+                return ControlFlow::Break(());
+            }
+            if self.filter.fits(&value) {
+                if self.found == self.limit {
+                    ended = Some(self.last_found.clone());
+                    return ControlFlow::Break(());
+                }
+                if self.found > 0 {
+                    into.push(b',');
+                }
+                into.extend(decoded(Topic::Connections, &value).to_string().into_bytes());
+                self.found += 1;
+                self.last_found = Some(key.clone());
+            }
+            self.examined += 1;
+            self.after = Some(key);
+            if into.len() < PIECE_BYTES {
+                return ControlFlow::Continue(());
+            }
+            ended = None;
+            ControlFlow::Break(())
+        };
+        replica.ask(|replica| replica.each(org_id.as_deref(), after.as_deref(), &mut visit))?;
+        Ok(ended)
+    }
+}
+
+impl Pieces for Rows {
+    fn piece(&mut self, replica: &Replica, into: &mut Vec<u8>) -> Result<bool, Problem> {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            into.extend_from_slice(br#"{"data":["#);
+        }
+        let Some(next) = self.add(replica, into)? else {
+            return Ok(true);
+        };
+        let next = next.map(|key| String::from_utf8_lossy(&key).into_owned());
+        into.extend(format!(r#"],"next":{}}}"#, json!(next)).into_bytes());
+        Ok(false)
+    }
+}
+
+impl Filter {
     /// A row that does not decode fits when nothing is asked of it.
     fn fits(&self, value: &Bytes) -> bool {
         if self.presence.is_none() && self.org_id.is_none() {

@@ -11,26 +11,32 @@ use serde_json::{Value, json};
 use super::Ops;
 use super::stream::{offer, stream};
 use crate::dead_letters::{Letter, Letters, again};
+use crate::listing::PIECE_BYTES;
 use crate::problem::Problem;
+use crate::room::Room;
 use crate::tail::Line;
 
 /// Letters that are on their way to the log at a time, and lines of a chunk.
 const CHUNK_LETTERS: usize = 256;
 
 /// Bytes of records that are on their way at a time, about.
-const CHUNK_BYTES: usize = 8 * 1024 * 1024;
+const CHUNK_BYTES: usize = 1024 * 1024;
 
 /// `GET /ops/dead-letters?reason=&client=&topic=&stage=&since=&count=`: those that are there,
 /// oldest first, one JSON line each, as `/ops/topics/dead-letters/records` has them.
 ///
 /// `since` is in milliseconds UTC since 1970, and counts by when the letter was written.
-pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn list(
+    State(ops): State<Ops>,
+    room: Room,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let (letters, params) = Letters::read(ops.log.clone(), &uri, &[])?;
     let left = params.number("count")?.unwrap_or(usize::MAX);
-    Ok(stream((letters, left), |(mut letters, left)| async move {
+    stream(&room, (letters, left), |(mut letters, left)| async move {
         let mut lines = String::new();
         let mut taken = 0;
-        while taken < left.min(CHUNK_LETTERS) && lines.len() < CHUNK_BYTES {
+        while taken < left.min(CHUNK_LETTERS) && lines.len() < PIECE_BYTES {
             let Some(letter) = letters.pull()? else {
                 break;
             };
@@ -38,7 +44,7 @@ pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Response, P
             taken += 1;
         }
         Ok((lines, (letters, left - taken)))
-    }))
+    })
 }
 
 /// `POST /ops/dead-letters/replay?…&dry_run=true`: appends the selected records to their topics
@@ -46,7 +52,11 @@ pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Response, P
 /// reason, outcome, at | why}` with the outcome `replayed`, `would_replay` or `left`.
 ///
 /// A record that is refused again leaves a new dead letter. What was replayed is not remembered.
-pub(super) async fn replay(State(ops): State<Ops>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn replay(
+    State(ops): State<Ops>,
+    room: Room,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let (letters, params) = Letters::read(ops.log.clone(), &uri, &["dry_run"])?;
     let replay = Replay {
         left: params.number("count")?.unwrap_or(usize::MAX),
@@ -54,10 +64,10 @@ pub(super) async fn replay(State(ops): State<Ops>, uri: Uri) -> Result<Response,
         letters,
         ops,
     };
-    Ok(stream(replay, |mut replay| async move {
+    stream(&room, replay, |mut replay| async move {
         let lines = replay.chunk().await?;
         Ok((lines, replay))
-    }))
+    })
 }
 
 /// A replay under way.

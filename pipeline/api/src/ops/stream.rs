@@ -10,6 +10,9 @@ use axum::response::{IntoResponse, Response};
 use futures::stream::try_unfold;
 use rollcall_log::{Append, Error, Log, NewRecord};
 
+use crate::problem::Problem;
+use crate::room::{Room, STREAMS_MAX};
+
 /// Pause before a record is offered again to a log that takes no more.
 const BUSY_DELAY: Duration = Duration::from_millis(50);
 
@@ -17,24 +20,37 @@ const BUSY_DELAY: Duration = Duration::from_millis(50);
 pub(super) type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 /// Chunks of lines until one is empty.
-pub(super) fn stream<S, F>(begin: S, mut next: impl FnMut(S) -> F + Send + 'static) -> Response
+///
+/// Errors: 503 when too many are open already.
+pub(super) fn stream<S, F>(
+    room: &Room,
+    begin: S,
+    mut next: impl FnMut(S) -> F + Send + 'static,
+) -> Result<Response, Problem>
 where
     S: Send + 'static,
     F: Future<Output = Result<(String, S), Broken>> + Send + 'static,
 {
+    let place = room.stream();
+    let place = place.ok_or_else(|| Problem::too_many_streams(STREAMS_MAX))?;
+    let room = room.clone();
     let body = try_unfold(begin, move |state| {
-        let chunk = next(state);
+        let _held = &place;
+        let (chunk, room) = (next(state), room.clone());
         async move {
             let told = chunk.await.inspect_err(|error| {
                 let error: &dyn std::error::Error = &**error;
                 tracing::error!(error, "Stream of an answer broke.");
             });
             let (lines, state) = told?;
-            Ok::<_, Broken>((!lines.is_empty()).then_some((lines, state)))
+            if lines.is_empty() {
+                return Ok::<_, Broken>(None);
+            }
+            Ok(Some((room.hold(lines.into_bytes()).await, state)))
         }
     });
     let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    (kind, Body::from_stream(body)).into_response()
+    Ok((kind, Body::from_stream(body)).into_response())
 }
 
 /// Appends one record, as often as it takes; gives its offset. It is offered when this is called,

@@ -4,28 +4,29 @@
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, Uri};
+use axum::http::Uri;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::future::join_all;
 use rollcall_log::NewRecord;
+use rollcall_schemas::Object;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Ops;
-use super::connections::is_json;
 use super::stream::{Broken, offer, stream};
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::replica::{Replica, WHYS, Why};
+use crate::room::Room;
 use crate::tenants::{Assignment, Directory, Place, Removal, Wish, asking, directed, page};
 
 /// Rows per page when the caller does not say, and at most.
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
 
-/// Clients that are asked for at a time, and lines of a chunk.
-const CHUNK_CLIENTS: usize = 256;
+/// Clients that are asked for at a time, and lines of a chunk: their rows are in memory.
+const CHUNK_CLIENTS: usize = 32;
 
 /// Entries of one request.
 const ENTRIES_MAX: usize = 1_000;
@@ -35,8 +36,8 @@ const ENTRIES_MAX: usize = 1_000;
 /// first. Nothing else is read for it than what is shown.
 pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Json<Value>, Problem> {
     let params = Params::of(&uri)?.only(&["cause", "older_than_ms", "after", "limit"])?;
-    let limit = params.number("limit")?.unwrap_or(LIMIT_DEFAULT);
-    let limit = limit.clamp(1, LIMIT_MAX);
+    let limit = params.up_to("limit", LIMIT_MAX)?;
+    let limit = limit.unwrap_or(LIMIT_DEFAULT).max(1);
     let why = params.filled("cause").map(why).transpose()?;
     let before = match params.number("older_than_ms")? {
         None => i64::MAX,
@@ -59,7 +60,11 @@ pub(super) async fn list(State(ops): State<Ops>, uri: Uri) -> Result<Json<Value>
 /// the outcome `asked`, `would_ask`, `pending` or `left`.
 ///
 /// A look-up is answered at the resolver's own rate, however many there are.
-pub(super) async fn retry(State(ops): State<Ops>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn retry(
+    State(ops): State<Ops>,
+    room: Room,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let params = Params::of(&uri)?.only(&["client", "org", "exhausted", "dry_run"])?;
     let given = (
         params.filled("client"),
@@ -87,10 +92,10 @@ pub(super) async fn retry(State(ops): State<Ops>, uri: Uri) -> Result<Response, 
         replica,
         ops,
     };
-    Ok(stream(retry, |mut retry| async move {
+    stream(&room, retry, |mut retry| async move {
         let lines = retry.chunk().await?;
         Ok((lines, retry))
-    }))
+    })
 }
 
 /// `POST /ops/tenants/assign?dry_run=` of `[{client_id, org_id, account?, identity?}, …]`: what a
@@ -100,10 +105,9 @@ pub(super) async fn retry(State(ops): State<Ops>, uri: Uri) -> Result<Response, 
 pub(super) async fn assign(
     State(ops): State<Ops>,
     uri: Uri,
-    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    direct::<Assignment>(ops, &uri, &headers, body).await
+    direct::<Assignment>(ops, &uri, body).await
 }
 
 /// `POST /ops/tenants/remove?dry_run=` of `[{client_id}, …]`: these clients are nobody's; answered
@@ -111,22 +115,19 @@ pub(super) async fn assign(
 pub(super) async fn remove(
     State(ops): State<Ops>,
     uri: Uri,
-    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    direct::<Removal>(ops, &uri, &headers, body).await
+    direct::<Removal>(ops, &uri, body).await
 }
 
 async fn direct<E: Directory + DeserializeOwned + Send + 'static>(
     ops: Ops,
     uri: &Uri,
-    headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let is_dry = Params::of(uri)?.only(&["dry_run"])?.flag("dry_run")?;
     let body = body.map_err(|error| Problem::body(&error))?;
-    is_json(headers)?;
-    let entries: Vec<E> = serde_json::from_slice(&body)
+    let entries: Vec<Object<E>> = serde_json::from_slice(&body)
         .map_err(|error| Problem::invalid(format!("the body is no list of clients: {error}")))?;
     if entries.len() > ENTRIES_MAX {
         let detail = format!("more than {ENTRIES_MAX} clients in one request");
@@ -134,7 +135,7 @@ async fn direct<E: Directory + DeserializeOwned + Send + 'static>(
     }
     let made = ops.rows()?.list(move |replica| {
         replica.ask(|_| Ok(()))?;
-        let made = entries.into_iter().map(|entry| {
+        let made = entries.into_iter().map(|Object(entry)| {
             let client = entry.client().to_owned();
             (client, directed(replica, entry))
         });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rollcall_log::{Clock, Error as LogError, Log, ReadLimit};
+use rollcall_log::{Clock, Error as LogError, Log, Lookout, ReadLimit};
 use rollcall_model::{Millis, Topic};
 use rollcall_tables::Table;
 use tokio::sync::watch;
@@ -42,6 +42,8 @@ pub struct Follower {
     writer: Writer,
     /// When a partition's schedule is to be read next.
     schedules: BTreeMap<u32, Millis>,
+    /// Whether the changelogs had anything in this turn.
+    has_read: bool,
 }
 
 /// What one look at a changelog partition came to.
@@ -71,25 +73,26 @@ impl Follower {
             replica,
             writer,
             schedules: BTreeMap::new(),
+            has_read: false,
         }
     }
 
     /// Follows until `stop` shows true or its sender is gone, or a changelog cannot be read.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
-        let mut appended = self.log.appended();
+        let mut lookout = Lookout::new(self.log.as_ref(), "replica", None);
         let mut cursors = Vec::new();
         // Questions in a row that were not answered.
         let mut unanswered = 0;
         while !*stop.borrow() {
-            // Marked before reading: what is appended meanwhile wakes the wait below.
-            appended.borrow_and_update();
-            match self.turn(&mut cursors).await {
-                Ok(has_moved) => {
-                    metrics::reachable(std::mem::take(&mut unanswered));
-                    if has_moved {
-                        continue;
-                    }
-                }
+            lookout.mark();
+            let turned = self.turn(&mut cursors).await;
+            if turned.is_ok() {
+                lookout.found(std::mem::take(&mut self.has_read));
+                metrics::reachable(std::mem::take(&mut unanswered));
+            }
+            match turned {
+                Ok(true) => continue,
+                Ok(false) => {}
                 // The replica stays as it is meanwhile.
                 Err(error) if is_unreachable(&error) => {
                     unanswered += 1;
@@ -102,7 +105,7 @@ impl Follower {
             }
             tokio::select! {
                 () = stopped(&mut stop) => break,
-                changed = appended.changed() => if changed.is_err() { break },
+                is_open = lookout.wait() => if !is_open { break },
             }
         }
         let flushed = self.replica.shared.pairs.flush();
@@ -247,6 +250,7 @@ impl Follower {
             cursor.progress.next = cursor.end;
             return Ok(Step::Moved);
         }
+        self.has_read = true;
         metrics::applied(topic, records.len() as u64);
         if let Some(end) = cursor.planned.and_then(|planned| planned.end_in(&records)) {
             let later = records.split_off(end);

@@ -5,8 +5,8 @@
 //! |---|---|---|
 //! | 0x02 | table(1), row key | [`Mark`], the row as it is on the wire |
 //! | 0x04 | org id length(4, big-endian), org id, client id | the row's [`Mark`] |
-//! | 0x10 | client id of a row that everybody sees when look-ups are relaxed | its org id |
-//! | 0x11 | org id | [`Visible`] of that organisation; absent = 0 |
+//! | 0x10 | was the list of Satellites for everybody | |
+//! | 0x11 | org id | how many connected rows that organisation has(8); absent = 0 |
 //! | 0x12 | nothing more | [`Totals`] |
 //! | 0x13 | table(1), partition(4, big-endian) | [`Progress`] of that changelog |
 //! | 0x14 | nothing more | [`head`]: of what log this is a replica |
@@ -15,7 +15,6 @@
 //! Numbers in values are little-endian. All partitions share the keys: a client lives in one.
 //!
 //! [`Mark`]: super::facts::Mark
-//! [`Visible`]: super::totals::Visible
 //! [`Totals`]: super::totals::Totals
 //! [`Progress`]: super::progress::Progress
 //! [`head`]: super::progress::head
@@ -28,7 +27,6 @@ pub(super) use rollcall_tables::keys::{after, end_of, row, row_prefix, tenant, t
 
 use super::tenantless::Why;
 
-const SHARED: u8 = 0x10;
 const VISIBLE: u8 = 0x11;
 
 /// Key of the totals.
@@ -40,16 +38,6 @@ const PROGRESS: u8 = 0x13;
 pub(super) const HEAD: &[u8] = &[0x14];
 
 const TENANTLESS: u8 = 0x15;
-
-/// Key of a row that everybody sees when look-ups are relaxed.
-pub(super) fn shared(client: &[u8]) -> Vec<u8> {
-    [&[SHARED], client].concat()
-}
-
-/// All of these keys.
-pub(super) fn all_shared() -> Range<Vec<u8>> {
-    vec![SHARED]..vec![SHARED + 1]
-}
 
 /// Key of a connected row without a tenant.
 pub(super) fn tenantless(why: Why, since: i64, client: &[u8]) -> Vec<u8> {

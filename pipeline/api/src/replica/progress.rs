@@ -13,8 +13,9 @@ const BATCH: &str = "batch";
 /// First byte of a progress record; numbers are never reused.
 const FORMAT: u8 = 1;
 
-/// First byte of the head; numbers are never reused. 1 had no index of the tenantless.
-const HEAD_FORMAT: u8 = 2;
+/// First byte of the head; numbers are never reused. 1 had no index of the tenantless, 2 one of the
+/// Satellites.
+const HEAD_FORMAT: u8 = 3;
 
 /// How far one partition of one changelog has been read.
 ///

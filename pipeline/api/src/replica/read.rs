@@ -1,18 +1,20 @@
 //! Answers from one view of the replica's pairs: every question sees whole writes of the follower,
 //! and total and page of a list belong together.
 
-use std::cmp::Ordering;
-use std::iter::Peekable;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use rollcall_tables::{Error, PairsView, Table};
 
-use super::Page;
 use super::facts::{Facts, Mark, of_kept};
 use super::keys;
 use super::tenantless::{Tenantless, Why};
-use super::totals::{Totals, Visible};
+use super::totals;
+use super::{Page, Part};
 use crate::config::Lookup;
+
+/// Rows read at a time where an index names them.
+const READ_AT_ONCE: usize = 16;
 
 /// Client ids in order, or why they cannot be read.
 type Clients<'a> = Box<dyn Iterator<Item = Result<Bytes, Error>> + 'a>;
@@ -39,6 +41,39 @@ pub(super) fn scan(
         Ok((key.slice(table_prefix.len()..), of_kept(&kept).1))
     });
     rows.collect()
+}
+
+/// Shows `visit` the rows behind `prefix` and `after`, until it says enough.
+pub(super) fn each(
+    view: &dyn PairsView,
+    table: Table,
+    prefix: &[u8],
+    after: Option<&[u8]>,
+    visit: &mut dyn FnMut(Bytes, Bytes) -> ControlFlow<()>,
+) -> Result<(), Error> {
+    let table_prefix = keys::row_prefix(table);
+    let all = [&table_prefix, prefix].concat();
+    for pair in view.range(keys::behind(all, after)) {
+        let (key, kept) = pair?;
+        if visit(key.slice(table_prefix.len()..), of_kept(&kept).1).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// As [`each`], the rows of an organisation, whatever their presence.
+pub(super) fn each_of_org(
+    view: &dyn PairsView,
+    org_id: &str,
+    after: Option<&[u8]>,
+    visit: &mut dyn FnMut(Bytes, Bytes) -> ControlFlow<()>,
+) -> Result<(), Error> {
+    let prefix = keys::tenant_prefix(org_id);
+    let length = prefix.len();
+    let clients = view.range(keys::behind(prefix, after));
+    let clients = clients.map(|pair| Ok(pair?.0.slice(length..)));
+    few_at_a_time(view, clients, visit)
 }
 
 /// Rows of an organisation by client id, whatever their presence.
@@ -92,38 +127,42 @@ pub(super) fn oldest_tenantless(view: &dyn PairsView, why: Why) -> Result<Option
     Ok(place.map(|(since, _)| since))
 }
 
-/// A part of what callers of `org_id` see, and how much that is.
+/// A part of the connected rows of `org_id`, and how many there are.
 pub(super) fn page(
     view: &dyn PairsView,
     org_id: &str,
-    lookup: Lookup,
     offset: usize,
     limit: usize,
 ) -> Result<Page, Error> {
-    let own = Visible::read(view, org_id)?;
-    let others = match lookup {
-        Lookup::Strict => 0,
-        Lookup::Relaxed => Totals::read(view)?.shared.saturating_sub(own.shared),
+    let part = Part {
+        after: None,
+        skipped: offset,
+        limit,
     };
-    let total = usize::try_from(own.rows.saturating_add(others)).unwrap_or(usize::MAX);
-    // Whoever asks for what is not there must not have everything read.
-    if limit == 0 || offset >= total {
-        return Ok(Page {
-            total,
-            values: Vec::new(),
-        });
-    }
-    let clients: Clients<'_> = match lookup {
-        Lookup::Strict => Box::new(owned(view, org_id)),
-        Lookup::Relaxed => Box::new(Merged {
-            one: owned(view, org_id).peekable(),
-            other: shared(view, org_id).peekable(),
-        }),
-    };
-    let clients = clients.skip(offset).take(limit);
-    let clients = clients.collect::<Result<Vec<_>, Error>>()?;
-    let values = values(view, &clients)?;
+    let mut values = Vec::new();
+    let total = each_owned(view, org_id, part, &mut |_, value| {
+        values.push(value);
+        ControlFlow::Continue(())
+    })?;
     Ok(Page { total, values })
+}
+
+/// Shows `visit` a part of the connected rows of `org_id`, until it says enough; gives how many
+/// there are in all.
+pub(super) fn each_owned(
+    view: &dyn PairsView,
+    org_id: &str,
+    part: Part<'_>,
+    visit: &mut dyn FnMut(Bytes, Bytes) -> ControlFlow<()>,
+) -> Result<usize, Error> {
+    let total = usize::try_from(totals::visible(view, org_id)?).unwrap_or(usize::MAX);
+    // Whoever asks for what is not there must not have everything read.
+    if part.limit == 0 || part.skipped >= total {
+        return Ok(total);
+    }
+    let clients = owned(view, org_id, part.after);
+    few_at_a_time(view, clients.skip(part.skipped).take(part.limit), visit)?;
+    Ok(total)
 }
 
 /// The row of `client` if callers of `org_id` may see it.
@@ -143,6 +182,28 @@ pub(super) fn visible(
     Ok(is_shown.then_some(value))
 }
 
+/// Shows `visit` the rows of `clients`, which are in order and all there: few are in memory, as
+/// each may be large.
+fn few_at_a_time(
+    view: &dyn PairsView,
+    mut clients: impl Iterator<Item = Result<Bytes, Error>>,
+    visit: &mut dyn FnMut(Bytes, Bytes) -> ControlFlow<()>,
+) -> Result<(), Error> {
+    loop {
+        let few = clients.by_ref().take(READ_AT_ONCE);
+        let few = few.collect::<Result<Vec<_>, Error>>()?;
+        if few.is_empty() {
+            return Ok(());
+        }
+        let values = values(view, &few)?;
+        for (client, value) in few.into_iter().zip(values) {
+            if visit(client, value).is_break() {
+                return Ok(());
+            }
+        }
+    }
+}
+
 /// The rows of `clients`, which are in order and all there.
 fn values(view: &dyn PairsView, clients: &[Bytes]) -> Result<Vec<Bytes>, Error> {
     let rows = clients.iter();
@@ -153,11 +214,11 @@ fn values(view: &dyn PairsView, clients: &[Bytes]) -> Result<Vec<Bytes>, Error> 
     Ok(kept.map(|kept| of_kept(&kept).1).collect())
 }
 
-/// Connected rows of `org_id`.
-fn owned<'a>(view: &'a dyn PairsView, org_id: &str) -> Clients<'a> {
+/// Connected rows of `org_id`, from the first after `after`.
+fn owned<'a>(view: &'a dyn PairsView, org_id: &str, after: Option<&[u8]>) -> Clients<'a> {
     let prefix = keys::tenant_prefix(org_id);
     let length = prefix.len();
-    let entries = view.range(keys::behind(prefix, None));
+    let entries = view.range(keys::behind(prefix, after));
     Box::new(entries.filter_map(move |pair| match pair {
         Ok((key, mark)) => {
             let mark = mark.first().map_or(Mark::NONE, |mark| Mark(*mark));
@@ -165,39 +226,4 @@ fn owned<'a>(view: &'a dyn PairsView, org_id: &str) -> Clients<'a> {
         }
         Err(error) => Some(Err(error)),
     }))
-}
-
-/// Rows of other organisations than `org_id` that everybody sees.
-fn shared<'a>(view: &'a dyn PairsView, org_id: &str) -> Clients<'a> {
-    let org_id = org_id.to_owned();
-    Box::new(
-        view.range(keys::all_shared())
-            .filter_map(move |pair| match pair {
-                Ok((key, owner)) => (owner != org_id.as_bytes()).then(|| Ok(key.slice(1..))),
-                Err(error) => Some(Err(error)),
-            }),
-    )
-}
-
-/// Two orders of clients as one; no client is in both.
-struct Merged<'a> {
-    one: Peekable<Clients<'a>>,
-    other: Peekable<Clients<'a>>,
-}
-
-impl Iterator for Merged<'_> {
-    type Item = Result<Bytes, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let order = match (self.one.peek(), self.other.peek()) {
-            (Some(Ok(one)), Some(Ok(other))) => one.cmp(other),
-            // Nothing there, or an error, which comes first.
-            (None | Some(Ok(_)), Some(Err(_))) | (None, _) => Ordering::Greater,
-            (Some(_), _) => Ordering::Less,
-        };
-        match order {
-            Ordering::Greater => self.other.next(),
-            Ordering::Less | Ordering::Equal => self.one.next(),
-        }
-    }
 }

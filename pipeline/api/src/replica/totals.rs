@@ -11,32 +11,19 @@ use super::facts::Facts;
 use super::keys;
 use super::tenantless::WHYS;
 
-/// What an organisation sees of its own: 16 bytes, both numbers in turn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Visible {
-    /// Rows.
-    pub(super) rows: u64,
-    /// How many of them everybody sees when look-ups are relaxed.
-    pub(super) shared: u64,
+/// How many connected rows `org_id` has: 8 bytes.
+pub(super) fn visible(view: &dyn PairsView, org_id: &str) -> Result<u64, Error> {
+    let value = view.get(&keys::visible(org_id))?;
+    let [rows] = numbers(value.as_ref());
+    Ok(rows)
 }
 
-impl Visible {
-    /// Of `org_id`.
-    pub(super) fn read(view: &dyn PairsView, org_id: &str) -> Result<Self, Error> {
-        let value = view.get(&keys::visible(org_id))?;
-        let [rows, shared] = numbers(value.as_ref());
-        Ok(Self { rows, shared })
-    }
-}
-
-/// Of all rows: 72 bytes, the presences' numbers in the order of [`PRESENCES`], then the shared,
-/// then the tenantless in the order of [`WHYS`].
+/// Of all rows: 64 bytes, the presences' numbers in the order of [`PRESENCES`], then the tenantless
+/// in the order of [`WHYS`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
     /// Rows per presence.
     pub(super) presences: [u64; PRESENCES.len()],
-    /// Rows that everybody sees when look-ups are relaxed.
-    pub(super) shared: u64,
     /// Connected rows without a tenant per cause.
     pub(super) tenantless: [u64; WHYS.len()],
 }
@@ -45,24 +32,16 @@ impl Totals {
     /// As of `view`.
     pub(super) fn read(view: &dyn PairsView) -> Result<Self, Error> {
         let value = view.get(keys::TOTALS)?;
-        let [
-            online,
-            inactive,
-            offline,
-            unverified,
-            shared,
-            tenantless @ ..,
-        ] = numbers::<{ PRESENCES.len() + 1 + WHYS.len() }>(value.as_ref());
+        let [online, inactive, offline, unverified, tenantless @ ..] =
+            numbers::<{ PRESENCES.len() + WHYS.len() }>(value.as_ref());
         Ok(Self {
             presences: [online, inactive, offline, unverified],
-            shared,
             tenantless,
         })
     }
 
     fn write(&self) -> PairChange {
-        let value = self.presences.iter().chain([&self.shared]);
-        let value = value.chain(&self.tenantless);
+        let value = self.presences.iter().chain(&self.tenantless);
         let value = value.flat_map(|number| number.to_le_bytes()).collect();
         PairChange::Put(keys::TOTALS.to_vec(), value)
     }
@@ -73,8 +52,8 @@ impl Totals {
 pub(super) struct Moved {
     presences: [i64; PRESENCES.len()],
     tenantless: [i64; WHYS.len()],
-    /// Rows and shared rows by organisation.
-    orgs: BTreeMap<String, [i64; 2]>,
+    /// Visible rows by organisation.
+    orgs: BTreeMap<String, i64>,
 }
 
 impl Moved {
@@ -88,12 +67,10 @@ impl Moved {
         }
         if facts.is_visible() {
             // Nearly always one that is there already.
-            let org = match self.orgs.get_mut(&facts.org_id) {
-                Some(org) => org,
-                None => self.orgs.entry(facts.org_id.clone()).or_default(),
-            };
-            org[0] += by;
-            org[1] += if facts.is_shared() { by } else { 0 };
+            match self.orgs.get_mut(&facts.org_id) {
+                Some(rows) => *rows += by,
+                None => drop(self.orgs.insert(facts.org_id.clone(), by)),
+            }
         }
     }
 
@@ -111,23 +88,12 @@ impl Moved {
         for (total, by) in totals.tenantless.iter_mut().zip(self.tenantless) {
             *total = total.saturating_add_signed(by);
         }
-        for (org_id, [rows, shared]) in self.orgs {
-            if rows == 0 && shared == 0 {
-                continue;
-            }
-            let before = Visible::read(view, &org_id)?;
-            let after = Visible {
-                rows: before.rows.saturating_add_signed(rows),
-                shared: before.shared.saturating_add_signed(shared),
-            };
-            totals.shared = totals.shared.saturating_add_signed(shared);
+        for (org_id, by) in self.orgs.into_iter().filter(|(_, by)| *by != 0) {
+            let rows = visible(view, &org_id)?.saturating_add_signed(by);
             let key = keys::visible(&org_id);
-            changes.push(match after.rows {
+            changes.push(match rows {
                 0 => PairChange::Delete(key),
-                rows => {
-                    let value = [rows.to_le_bytes(), after.shared.to_le_bytes()];
-                    PairChange::Put(key, value.concat())
-                }
+                rows => PairChange::Put(key, rows.to_le_bytes().into()),
             });
         }
         if totals != before {

@@ -132,7 +132,6 @@ fn index(
     for (before, after) in before.into_iter().zip(after) {
         let key_of = |entry: &Entry<'_>| match entry {
             Entry::Owned(org_id, _) => keys::tenant(org_id, key),
-            Entry::Shared(_) => keys::shared(key),
             Entry::Tenantless(why, since) => keys::tenantless(*why, *since, key),
         };
         let after = after.map(|entry| (key_of(&entry), entry));
@@ -146,7 +145,6 @@ fn index(
                 key,
                 match entry {
                     Entry::Owned(_, mark) => vec![mark.0],
-                    Entry::Shared(org_id) => org_id.as_bytes().to_vec(),
                     Entry::Tenantless(..) => Vec::new(),
                 },
             )
@@ -165,18 +163,15 @@ fn index(
 enum Entry<'a> {
     /// In its owner's part of the tenant index.
     Owned(&'a str, Mark),
-    /// Among those that everybody sees when look-ups are relaxed, with its owner.
-    Shared(&'a str),
     /// Among those without a tenant, with the begin of its session.
     Tenantless(Why, i64),
 }
 
-/// A row's index entries: as the owner's, as one that everybody sees, as one without a tenant.
-fn entries(facts: &Facts) -> [Option<Entry<'_>>; 3] {
+/// A row's index entries: as the owner's, as one without a tenant.
+fn entries(facts: &Facts) -> [Option<Entry<'_>>; 2] {
     let org_id = facts.org_id.as_str();
     [
         (!org_id.is_empty()).then_some(Entry::Owned(org_id, facts.mark)),
-        facts.is_shared().then_some(Entry::Shared(org_id)),
         (facts.mark.tenantless()).map(|why| Entry::Tenantless(why, facts.since)),
     ]
 }

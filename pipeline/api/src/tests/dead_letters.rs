@@ -73,7 +73,8 @@ async fn listed(bench: &Bench, query: &str) -> Vec<String> {
 
 async fn replay(bench: &Bench, query: &str) -> Answer {
     let path = format!("/ops/dead-letters/replay{query}");
-    send(&router(bench), Request::post(path)).await
+    let request = Request::post(path).header("content-type", "application/json");
+    send(&router(bench), request).await
 }
 
 /// Everything in `topic`, with its partition.

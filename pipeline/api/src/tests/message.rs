@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use rollcall_log::{Log, ReadLimit};
+use rollcall_log::{Log, NewRecord, ReadLimit};
 use rollcall_model::event::{OutboundRequest, RequestBody};
 use rollcall_model::{Json, Topic};
 use rollcall_schemas::{Record, partition};
@@ -128,6 +128,8 @@ async fn bad_bodies_are_refused_with_the_reason() {
         ("", "malformed json"),
         ("{", "malformed json"),
         ("[]", "malformed json"),
+        (r#"["d", 1, null, null]"#, "malformed json"),
+        (r#"["d", 1]"#, "malformed json"),
         ("{}", "missing required field: directive"),
         (r#"{"directive": null}"#, "missing required field"),
         (r#"{"directive": 5}"#, "malformed json"),
@@ -173,11 +175,50 @@ async fn same_idempotency_key_is_the_same_request() {
     assert_eq!(ids[0], ids[1]);
     assert!(ids[0] != ids[2] && ids[0] != ids[3] && ids[2] != ids[3]);
     let path = format!("{PUBLIC}/c-1/message");
+    let twice = [("idempotency-key", "k"), ("idempotency-key", "k")];
+    post(&router, &path, &twice, GOOD).await.problem(400);
     let long = "k".repeat(257);
     for key in ["", &long] {
         let answer = post(&router, &path, &[("idempotency-key", key)], GOOD).await;
         answer.problem(400);
     }
+}
+
+#[tokio::test]
+async fn another_body_under_an_idempotency_key_is_refused() {
+    let bench = Bench::with(&[row("c-1", "10000")]).await;
+    let router = bench.public(Lookup::Strict);
+    let path = format!("{PUBLIC}/c-1/message");
+    let key = [("idempotency-key", "k")];
+    let other = r#"{"directive": "other"}"#;
+    // Refused bodies use up no key.
+    post(&router, &path, &key, "{").await.problem(400);
+    let id = post(&router, &path, &key, GOOD).await.json()["id"].clone();
+    let said = post(&router, &path, &key, other).await.problem(422);
+    assert!(said.contains("idempotency-key"), "{said}");
+    // Nothing but the first was written, and it can be asked for again.
+    assert_eq!(post(&router, &path, &key, GOOD).await.json()["id"], id);
+    let found: Vec<_> = requests(&bench)
+        .into_iter()
+        .map(|(_, one)| one.id)
+        .collect();
+    assert!(found.iter().all(|one| one.to_string() == id), "{found:?}");
+    // Another process, or this one started again, knows it from the outbox.
+    let key_of_row = [b"c-1\0", &found[0].0.as_bytes()[..]].concat();
+    let record = NewRecord {
+        topic: Topic::Outbox,
+        partition: Some(0),
+        key: Some(key_of_row.into()),
+        value: Some(vec![1].into()),
+        headers: Vec::new(),
+    };
+    bench.append(vec![record]).await;
+    bench
+        .until(|replica| !replica.deliveries(b"c-1", 1, 1).unwrap().is_empty())
+        .await;
+    let router = bench.public(Lookup::Strict);
+    post(&router, &path, &key, other).await.problem(422);
+    assert_eq!(post(&router, &path, &key, GOOD).await.json()["id"], id);
 }
 
 #[tokio::test]

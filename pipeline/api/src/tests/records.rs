@@ -111,6 +111,12 @@ async fn wrong_questions_are_problems() {
     get(&router, "/ops/topics/events/records?until=noon")
         .await
         .problem(400);
+    get(&router, "/ops/topics/events/records?last=10001")
+        .await
+        .problem(400);
+    get(&router, "/ops/topics/events/records?last=1&from=end")
+        .await
+        .problem(400);
     get(&router, "/ops/topics/events/records?form=end")
         .await
         .problem(400);

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::routing::get;
 use tokio::sync::watch;
 
-use crate::{Config, OpsConfig, ServeError, bind, serve};
+use crate::{Bounds, Config, OpsConfig, Room, ServeError, bind, serve};
 
 fn check(listen: &str, allow_remote: bool) -> [Result<(), String>; 2] {
     let listen: SocketAddr = listen.parse().unwrap();
@@ -18,6 +18,7 @@ fn check(listen: &str, allow_remote: bool) -> [Result<(), String>; 2] {
     let ops = OpsConfig {
         listen,
         allow_remote,
+        ..OpsConfig::default()
     };
     [
         api.check().map_err(|error| error.to_string()),
@@ -76,7 +77,8 @@ async fn serving_ends_when_told() {
     let listener = bind(([127, 0, 0, 1], 0).into(), "--http").await.unwrap();
     let router = Router::new().route("/", get(|| async { "here" }));
     let (stop, stopping) = watch::channel(false);
-    let serving = tokio::spawn(serve(listener, router, stopping));
+    let bounds = Bounds::new("test", 8, u64::MAX, Room::default());
+    let serving = tokio::spawn(serve(listener, router, bounds, stopping));
     stop.send(true).unwrap();
-    serving.await.unwrap().unwrap();
+    serving.await.unwrap();
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use rollcall_log::{Append, Log, ManualClock, MemoryLog, NewRecord};
 use rollcall_model::ingress::Dialect;
 use rollcall_model::row::{Destination, Kind, OfflineFact, OfflineReason, Presence, Session};
-use rollcall_model::{ClientId, ConnectionRow, Coordinates, Json, Millis, Topic};
+use rollcall_model::{ClientId, ConnectionRow, Coordinates, Json, Millis, Received, Topic};
 use rollcall_rocks::RocksPairs;
 use rollcall_schemas::Record;
 use rollcall_tables::{PairChange, Pairs, PairsView};
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
-use crate::{Error, Kept, Lookup, Replica, Requests, public};
+use crate::{Error, Kept, Keys, Lookup, Replica, Requests, public};
 
 pub(super) const PARTITIONS: u32 = 3;
 pub(super) const NOW: Millis = Millis(1_700_000_000_000);
@@ -96,7 +96,11 @@ impl Bench {
     }
 
     pub(super) fn public(&self, lookup: Lookup) -> Router {
-        public(self.replica.clone(), self.requests(), lookup)
+        self.public_with(lookup, Keys::default())
+    }
+
+    pub(super) fn public_with(&self, lookup: Lookup, keys: Keys) -> Router {
+        public(self.replica.clone(), self.requests(), lookup, keys)
     }
 
     pub(super) fn requests(&self) -> Requests {
@@ -203,7 +207,8 @@ pub(super) fn row(client: &str, org_id: &str) -> ConnectionRow {
             connected_at: NOW,
             online_message_id: "m-1".to_owned(),
             online_sent: None,
-            received_at: NOW,
+            received: Received::at(NOW),
+            outlived_sent: None,
             cause: Coordinates {
                 topic: Topic::Status,
                 partition: 0,
@@ -212,8 +217,12 @@ pub(super) fn row(client: &str, org_id: &str) -> ConnectionRow {
         },
         guard: Vec::new(),
         last_activity_at: NOW,
+        heard: None,
         offline: None,
+        unverified_received: None,
         unverified_at: None,
+        probed_at: None,
+        no_subscriber_count: 0,
         account: String::new(),
         identity: None,
         tenant_confirmed_at: None,
@@ -239,6 +248,8 @@ pub(super) fn row(client: &str, org_id: &str) -> ConnectionRow {
 pub(super) fn offline(client: &str, org_id: &str) -> ConnectionRow {
     let fact = OfflineFact {
         at: NOW,
+        received: Received::at(NOW),
+        sent: None,
         reason: OfflineReason::Message,
         is_by_redelivery: false,
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rollcall_log::{Append, Log, ManualClock, MemoryLog, NewRecord, Stored};
+use rollcall_log::{Append, Clock as _, Log, ManualClock, MemoryLog, NewRecord, Stored};
 use rollcall_model::Topic;
 use rollcall_schemas::Record;
 use serde_json::json;
@@ -65,6 +65,47 @@ async fn what_is_there_comes_in_the_order_of_time() {
     bench.write(&[2, 0, 0, 1, 2]).await;
     let found = drain(&mut bench.open(Start::Beginning));
     assert_eq!(found, [(2, 0), (0, 0), (0, 1), (1, 0), (2, 1)]);
+}
+
+#[tokio::test]
+async fn the_last_records_are_those_of_all_partitions_by_time() {
+    let bench = Bench::new();
+    bench.write(&[2, 0, 0, 1, 2, 0]).await;
+    let all = drain(&mut bench.open(Start::Beginning));
+    for count in 0..=8 {
+        let mut tail = Tail::last(bench.log.clone(), Topic::Events, count).unwrap();
+        let expected = &all[all.len().saturating_sub(count)..];
+        assert_eq!(drain(&mut tail), expected, "{count}");
+    }
+    // What comes later is no part of what was there.
+    let mut tail = Tail::last(bench.log.clone(), Topic::Events, 2).unwrap();
+    bench.write(&[1]).await;
+    let there = std::iter::from_fn(|| tail.pull_there().unwrap());
+    assert_eq!(there.count(), 2);
+    assert_eq!(drain(&mut tail), [(1, 1)]);
+}
+
+#[tokio::test]
+async fn the_last_records_are_found_behind_gaps() {
+    let bench = Bench::new();
+    let (first, second) = (changelog_of("c-1"), changelog_of("c-2"));
+    bench.put(first).await;
+    for _ in 0..20 {
+        bench.put(second.clone()).await;
+    }
+    bench.clock.advance(120_000);
+    bench.log.maintain(bench.clock.now()).unwrap();
+    let mut tail = Tail::last(bench.log.clone(), Topic::Connections, 2).unwrap();
+    let keys: Vec<_> = std::iter::from_fn(|| tail.pull().unwrap())
+        .map(|entry| entry.record.key.unwrap())
+        .collect();
+    assert_eq!(keys, ["c-1", "c-2"]);
+}
+
+/// A row's record, in partition 0 whatever its client.
+fn changelog_of(client: &str) -> NewRecord {
+    let value = row(client, "").encode().into();
+    record(Topic::Connections, Some(0), client, Some(value))
 }
 
 #[tokio::test]

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use common::{DISCONNECT, Fake, PUBACK, PUBCOMP};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use rollcall_log::{Append, Error, Log, ManualClock, MemoryLog, OffsetRange, ReadLimit, Stored};
+use rollcall_log::{
+    Append, BEHIND_HEADER, Error, Log, ManualClock, MemoryLog, OffsetRange, ReadLimit, Stored,
+};
 use rollcall_model::{Ingress, Millis, Topic};
 use rollcall_mqtt::Version;
 use rollcall_schemas::Record as _;
@@ -222,5 +224,73 @@ fn records_are_appended_in_the_order_of_receipt() {
         let stored: Vec<String> = scene.stored().into_iter().map(|stored| stored.2).collect();
         let expected: Vec<String> = (1..=500).map(|id| id.to_string()).collect();
         assert_eq!(stored, expected);
+    });
+}
+
+/// Every record of `status`, then of `messages`: its number and what it says that it is behind.
+fn receipts(scene: &Scene) -> Vec<(i64, Option<String>)> {
+    let limit = ReadLimit {
+        records: 1_000,
+        bytes: usize::MAX,
+    };
+    let of_topic = |topic| scene.log.read(topic, 0, 0, limit).unwrap();
+    let receipt = |record: Stored| {
+        let ingress = Ingress::decode(&record.value.unwrap()).unwrap();
+        let behind = record
+            .headers
+            .iter()
+            .find(|(name, _)| name == BEHIND_HEADER);
+        let behind = behind.map(|(_, end)| String::from_utf8(end.to_vec()).unwrap());
+        (ingress.received_order, behind)
+    };
+    let topics = [Topic::Status, Topic::Messages];
+    topics.into_iter().flat_map(of_topic).map(receipt).collect()
+}
+
+#[test]
+fn a_message_waits_for_the_will_before_it() {
+    play(|version| async move {
+        let mut scene = Scene::start(version).await;
+        let mut peer = scene.fake.welcome(false).await;
+        let (status, data) = (
+            "redhat/insights/c1/control/out",
+            "redhat/insights/c1/data/out",
+        );
+        peer.publish_to(status, 1, 1, false, b"will").await;
+        peer.publish_to(data, 1, 2, false, b"").await;
+        peer.publish_to("redhat/insights/c2/data/out", 1, 3, false, b"")
+            .await;
+        let will = scene.asked().await;
+        // Another client's message goes past both.
+        scene.asked().await.send(true).unwrap();
+        assert!(scene.asked.try_recv().is_err(), "the message did not wait");
+        will.send(true).unwrap();
+        scene.asked().await.send(true).unwrap();
+        for id in 1..=3 {
+            assert_eq!(peer.answer(PUBACK).await, id);
+        }
+        let receipts = receipts(&scene);
+        let first = receipts[0].0;
+        let behind = |end: &str| Some(end.to_owned());
+        assert_eq!(
+            receipts,
+            [(first, None), (first + 2, None), (first + 1, behind("1"))]
+        );
+    });
+}
+
+#[test]
+fn the_count_goes_on_when_a_session_is_lost() {
+    play(|version| async move {
+        let mut scene = Scene::start(version).await;
+        for id in 1..=3 {
+            let mut peer = scene.fake.welcome(false).await;
+            peer.publish_to(TOPIC, 1, id, false, b"x").await;
+            scene.asked().await.send(true).unwrap();
+            assert_eq!(peer.answer(PUBACK).await, id);
+        }
+        // The clock stands still.
+        let numbers: Vec<i64> = receipts(&scene).into_iter().map(|one| one.0).collect();
+        assert_eq!(numbers, [0, 1, 2].map(|n| 1_700_000_000_000_000 + n));
     });
 }

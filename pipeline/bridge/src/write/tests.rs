@@ -106,6 +106,7 @@ fn a_publish_is_stored_as_it_is() {
         received_at: NOW,
         bridge: "embedded".into(),
         broker_generation: 1_700_000_000_123,
+        received_order: 1_700_000_000_123_000,
     };
     assert_eq!(Ingress::decode(&record.value.unwrap()).unwrap(), expected);
 }

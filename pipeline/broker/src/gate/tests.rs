@@ -9,6 +9,7 @@ use rmqtt::types::Id;
 use tokio::sync::Semaphore;
 
 use super::{Gate, Publish, PublishHook, Verdict};
+use crate::held::Held;
 use crate::publish::BoxFuture;
 
 /// Far longer than the tests that are not about its end.
@@ -46,7 +47,12 @@ impl PublishHook for Hook {
 }
 
 fn gate(hook: &Arc<Hook>) -> Gate {
-    Gate::new(hook.clone(), Duration::from_secs(5), WILL_RETRY)
+    Gate::new(
+        hook.clone(),
+        Duration::from_secs(5),
+        WILL_RETRY,
+        Held::new(usize::MAX),
+    )
 }
 
 fn id(port: u16) -> Id {
@@ -84,7 +90,7 @@ async fn a_will_is_lost_after_its_time() {
     let hook = Hook::new(usize::MAX, 0);
     let short = Duration::from_millis(30);
     assert!(
-        !Gate::new(hook.clone(), short, short)
+        !Gate::new(hook.clone(), short, short, Held::new(usize::MAX))
             .hand_over_will(&id(1), will())
             .await
     );

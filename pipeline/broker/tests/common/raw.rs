@@ -1,5 +1,5 @@
-//! A bare MQTT 3.1.1 client: sends exactly the packets it is told to, so that a test decides about
-//! DUP, RETAIN, packet ids, and when the connection breaks.
+//! A bare MQTT client, 3.1.1 unless it is told otherwise: sends exactly the packets it is told to,
+//! so that a test decides about DUP, RETAIN, packet ids, and when the connection breaks.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -15,6 +15,17 @@ pub(crate) struct Connect {
     pub(crate) clean_session: bool,
     /// Topic, payload, retain; QoS 1.
     pub(crate) will: Option<(String, Vec<u8>, bool)>,
+    /// MQTT 5, with these properties.
+    pub(crate) v5: Option<V5>,
+}
+
+/// What a CONNECT of MQTT 5 says besides.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct V5 {
+    /// Session expiry interval, seconds.
+    pub(crate) session_expiry_s: u32,
+    /// Will delay interval, seconds.
+    pub(crate) will_delay_s: u32,
 }
 
 impl Connect {
@@ -23,6 +34,7 @@ impl Connect {
             client: client.into(),
             clean_session: true,
             will: None,
+            v5: None,
         }
     }
 
@@ -39,11 +51,17 @@ impl Connect {
         let mut payload = text(&self.client);
         if let Some((topic, message, retain)) = &self.will {
             flags |= 0x04 | 0x08 | u8::from(*retain) << 5;
+            if let Some(v5) = &self.v5 {
+                payload.extend(property(0x18, v5.will_delay_s));
+            }
             payload.extend(text(topic));
             payload.extend(bytes(message));
         }
         let mut body = text("MQTT");
-        body.extend([4, flags, 0, 60]);
+        body.extend([if self.v5.is_some() { 5 } else { 4 }, flags, 0, 60]);
+        if let Some(v5) = &self.v5 {
+            body.extend(property(0x11, v5.session_expiry_s));
+        }
         body.extend(payload);
         body
     }
@@ -84,8 +102,9 @@ impl Publish {
     }
 }
 
-/// CONNACK return code 3 (MQTT 3.1.1 section 3.2.2.3).
-const SERVER_UNAVAILABLE: u8 = 3;
+/// "Server unavailable" in a CONNACK: return code 3 (MQTT 3.1.1 section 3.2.2.3), reason code 0x88
+/// (MQTT 5 section 3.2.2.2).
+const SERVER_UNAVAILABLE: [u8; 2] = [3, 0x88];
 
 /// How long a connection is tried.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -106,7 +125,7 @@ impl Client {
             assert_eq!(kind, 0x20, "no CONNACK: {body:?}");
             match body.get(1) {
                 Some(0) => return client,
-                Some(&SERVER_UNAVAILABLE) if began.elapsed() < PATIENCE => {}
+                Some(code) if SERVER_UNAVAILABLE.contains(code) && began.elapsed() < PATIENCE => {}
                 _ => panic!("connection refused: {body:?}"),
             }
         }
@@ -129,6 +148,23 @@ impl Client {
             (found, body.as_slice()),
             (kind, &packet_id.to_be_bytes()[..])
         );
+    }
+
+    /// Subscribes one filter with QoS 1.
+    pub(crate) async fn subscribe(&mut self, filter: &str) {
+        let body = [&[0, 9][..], &text(filter), &[1]].concat();
+        self.send(&packet(0x82, &body)).await;
+        let (kind, body) = self.receive().await.expect("an open connection");
+        assert_eq!((kind, &*body), (0x90, &[0, 9, 1][..]));
+    }
+
+    /// Takes a message of QoS 1 with a payload of so many bytes, and acknowledges it.
+    pub(crate) async fn take_and_acknowledge(&mut self, payload_bytes: usize) {
+        let (kind, body) = self.receive().await.expect("an open connection");
+        assert_eq!(kind & 0xf6, 0x32, "no PUBLISH of QoS 1");
+        let id = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
+        assert_eq!(body.len() - id - 2, payload_bytes);
+        self.send(&packet(0x40, &body[id..id + 2])).await;
     }
 
     /// Sends PUBREL and waits for PUBCOMP.
@@ -162,6 +198,14 @@ impl Client {
         self.send(&[0xe0, 0]).await;
         self.0.shutdown().await.unwrap();
         self.expect_end().await;
+    }
+
+    /// Says goodbye with an MQTT 5 reason code, closes its end and waits for the broker's.
+    pub(crate) async fn disconnect_with(mut self, reason: u8) {
+        self.send(&[0xe0, 1, reason]).await;
+        self.0.shutdown().await.unwrap();
+        // The broker may say goodbye too.
+        while self.receive().await.is_some() {}
     }
 
     async fn send(&mut self, bytes: &[u8]) {
@@ -203,6 +247,11 @@ fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     }
     packet.extend(body);
     packet
+}
+
+/// The properties of a packet: one, of four bytes.
+fn property(id: u8, value: u32) -> Vec<u8> {
+    [&[5, id][..], &value.to_be_bytes()].concat()
 }
 
 fn text(text: &str) -> Vec<u8> {

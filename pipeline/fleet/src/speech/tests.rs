@@ -63,6 +63,7 @@ fn parse(who: &Identity, topic: &str, payload: &[u8]) -> Result<Event, ReasonCod
         received_at: Millis(0),
         bridge: String::new(),
         broker_generation: 0,
+        received_order: 0,
     };
     let client = ClientId::new(&who.client_id).unwrap();
     dialect::parse(&ingress, &client).map_err(|refusal| refusal.reason)

@@ -103,6 +103,7 @@ impl Lane {
             shared: shared.clone(),
             commands,
             open: HashSet::new(),
+            paused: HashSet::new(),
         };
         let thread = std::thread::Builder::new().name("kafka-fetch".to_owned());
         thread.spawn(move || server.serve())?;
@@ -113,10 +114,13 @@ impl Lane {
         })
     }
 
-    /// When `place` was read last; `None` when the lane has no stream of it.
-    pub(crate) fn read_at(&self, place: Place) -> Option<Instant> {
+    /// How much a reader counts on the stream of `place`, least first: not at all where records
+    /// wait and have not been taken for long, most where one waits to be woken. `None` when there
+    /// is no such stream.
+    pub(crate) fn claim(&self, place: Place) -> Option<(bool, Instant)> {
         let streams = self.shared.streams.lock();
-        streams.get(&place).map(|stream| stream.read_at)
+        let stream = streams.get(&place)?;
+        Some((stream.unread.is_empty(), stream.read_at))
     }
 
     /// Whether the lane's stream of `place` goes on at `from`.
@@ -326,6 +330,9 @@ struct Server {
     commands: Receiver<Command>,
     /// What has been assigned.
     open: HashSet<Place>,
+    /// What of it is paused. librdkafka keeps a partition paused when it is given back and assigned
+    /// again, so this must end with the stream that was full.
+    paused: HashSet<Place>,
 }
 
 impl Server {
@@ -348,12 +355,8 @@ impl Server {
         let mut list = TopicPartitionList::new();
         let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
         let added = list.add_partition_offset(&topic, partition, offset);
+        self.give_back(place);
         let consumer = self.queue.consumer();
-        if self.open.remove(&place)
-            && let Err(error) = consumer.incremental_unassign(&list)
-        {
-            warn!(topic, partition, %error, "A partition cannot be given back.");
-        }
         let assigned = added.and_then(|()| consumer.incremental_assign(&list));
         if let Err(error) = assigned {
             return self.fail(place, &error);
@@ -367,13 +370,29 @@ impl Server {
         }
     }
 
-    fn resume(&self, place: Place) {
-        let mut streams = self.shared.streams.lock();
-        let Some(stream) = streams.get_mut(&place).filter(|stream| stream.is_paused) else {
+    /// Fetches `place` no more, if it was fetched.
+    fn give_back(&mut self, place: Place) {
+        let list = self.list(place);
+        let consumer = self.queue.consumer();
+        if self.paused.remove(&place)
+            && let Err(error) = consumer.resume(&list)
+        {
+            warn!(?place, %error, "A partition cannot be fetched on.");
+        }
+        if self.open.remove(&place)
+            && let Err(error) = consumer.incremental_unassign(&list)
+        {
+            warn!(?place, %error, "A partition cannot be given back.");
+        }
+    }
+
+    fn resume(&mut self, place: Place) {
+        if !self.paused.remove(&place) {
             return;
-        };
-        stream.is_paused = false;
-        drop(streams);
+        }
+        if let Some(stream) = self.shared.streams.lock().get_mut(&place) {
+            stream.is_paused = false;
+        }
         if let Err(error) = self.queue.consumer().resume(&self.list(place)) {
             self.fail(place, &error);
         }
@@ -408,10 +427,11 @@ impl Server {
             return;
         }
         let mut is_new = false;
-        let mut full = Vec::new();
+        let (mut full, mut unwanted) = (Vec::new(), HashSet::new());
         let mut streams = self.shared.streams.lock();
         for (place, arrived) in came {
             let Some(stream) = streams.get_mut(&place) else {
+                unwanted.insert(place);
                 continue;
             };
             is_new |= stream.arrive(arrived);
@@ -426,9 +446,14 @@ impl Server {
             self.appended.send_modify(|count| *count += 1);
         }
         for place in full {
+            self.paused.insert(place);
             if let Err(error) = self.queue.consumer().pause(&self.list(place)) {
                 self.fail(place, &error);
             }
+        }
+        // Its stream was dropped. Who wants it again meanwhile has told so by a command.
+        for place in unwanted {
+            self.give_back(place);
         }
     }
 }

@@ -64,6 +64,7 @@ fn ingress() -> Ingress {
         received_at: Millis(1),
         bridge: "b".to_owned(),
         broker_generation: 0,
+        received_order: 0,
     }
 }
 

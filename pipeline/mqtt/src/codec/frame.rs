@@ -120,6 +120,16 @@ pub(super) fn variable(bytes: &[u8]) -> Result<Option<(usize, usize)>, Malformed
     Ok(None)
 }
 
+/// Bytes of `value` as a variable byte integer.
+pub(super) fn variable_bytes(value: usize) -> usize {
+    match value {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        _ => 4,
+    }
+}
+
 fn put_variable(mut value: usize, buffer: &mut BytesMut) {
     loop {
         let byte = (value & 0x7F) as u8;
@@ -181,6 +191,7 @@ pub(super) fn connack(body: &mut Bytes) -> Result<ConnAck, Malformed> {
         code: body.get_u8(),
         receive_maximum: u16::MAX,
         packet_bytes_max: u32::MAX,
+        qos_max: 2,
         session_expiry_s: None,
         keep_alive_s: None,
     })

@@ -32,6 +32,7 @@ fn message(payload: Vec<u8>, properties: &[(&str, String)]) -> Message {
         payload: payload.into(),
         retain: true,
         user_properties: properties.iter().map(own).collect(),
+        expires_after_s: None,
     }
 }
 
@@ -245,5 +246,24 @@ proptest! {
             let mut decoder = Decoder::new(version);
             let _ = decoder.next(&mut BytesMut::from(&bytes[..]));
         }
+    }
+}
+
+/// MQTT 5 section 3.3.2.3.3: property 0x02, four bytes. MQTT 3.1.1 has no properties.
+#[test]
+fn a_message_that_expires_says_so_in_mqtt_5_alone() {
+    let expiring = Message {
+        expires_after_s: Some(30),
+        ..message(b"x".to_vec(), &[])
+    };
+    let property = [5, 0x02, 0, 0, 0, 30];
+    let is_in = |bytes: &[u8]| bytes.windows(6).any(|window| window == property);
+    for (version, is_expected) in [(Version::V5, true), (Version::V4, false)] {
+        let mut buffer = BytesMut::new();
+        put(version, 7, &expiring, &mut buffer);
+        assert_eq!(is_in(&buffer), is_expected, "{version:?}");
+        buffer.clear();
+        put(version, 7, &message(b"x".to_vec(), &[]), &mut buffer);
+        assert!(!is_in(&buffer), "{version:?}");
     }
 }

@@ -49,6 +49,7 @@ pub(super) fn connack(packet: Bytes, body: &mut Bytes) -> Result<ConnAck, Malfor
     if let Some(properties) = read.properties {
         connack.receive_maximum = properties.receive_max.unwrap_or(u16::MAX);
         connack.packet_bytes_max = properties.max_packet_size.unwrap_or(u32::MAX);
+        connack.qos_max = properties.max_qos.unwrap_or(2);
         connack.session_expiry_s = properties.session_expiry_interval;
         connack.keep_alive_s = properties.server_keep_alive;
     }
@@ -93,8 +94,10 @@ pub(super) fn subscribe(id: u16, filters: &[String], buffer: &mut BytesMut) {
 }
 
 pub(super) fn message(id: u16, message: &Message, dup: bool, buffer: &mut BytesMut) {
-    let properties = (!message.user_properties.is_empty()).then(|| PublishProperties {
+    let has_any = !message.user_properties.is_empty() || message.expires_after_s.is_some();
+    let properties = has_any.then(|| PublishProperties {
         user_properties: message.user_properties.clone(),
+        message_expiry_interval: message.expires_after_s,
         ..PublishProperties::default()
     });
     let mut publish = Publish::new(

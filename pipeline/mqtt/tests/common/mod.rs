@@ -71,6 +71,16 @@ impl Peer {
         self.send(0x20, &body).await;
     }
 
+    /// As [`Peer::connack`] with code 0, and with properties where the version has them.
+    pub(crate) async fn connack_with(&mut self, session_present: bool, properties: &[u8]) {
+        let mut body = vec![u8::from(session_present), 0];
+        if self.version == Version::V5 {
+            body.push(properties.len() as u8);
+            body.extend(properties);
+        }
+        self.send(0x20, &body).await;
+    }
+
     /// Waits for SUBSCRIBE and answers with `code`.
     pub(crate) async fn grant(&mut self, code: u8) {
         let subscribe = self.expect(SUBSCRIBE).await;

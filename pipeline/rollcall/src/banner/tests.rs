@@ -10,6 +10,7 @@ fn said(config: &Config) -> String {
     let addresses = Addresses {
         mqtt: None,
         http: None,
+        probes: None,
         ops: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
     };
     run(

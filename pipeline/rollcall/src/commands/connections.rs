@@ -58,7 +58,8 @@ pub(crate) fn list(args: &List) -> Outcome {
 pub(crate) fn get(args: &Get) -> Outcome {
     block_on(async {
         let source = Source::open(&args.target).await?;
-        let Some(response) = source.get(&["ops", "connections", &args.id], &[]).await? else {
+        let id = [("id", args.id.clone())];
+        let Some(response) = source.get(&["ops", "connection"], &id).await? else {
             return Err(Failure::Failed(anyhow::anyhow!(
                 "there is no row of client {}; `rollcall connections list` shows those there are",
                 args.id

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use rollcall_log::{Clock, SystemClock};
 use rollcall_tenant::{Kind, Source};
-use tempfile::TempDir;
 
-use super::node::Node;
+use super::node::{self, Node};
 use super::{Failure, Outcome};
 use crate::banner::{self, Tenants};
 use crate::cli::Dev;
 use crate::config::{self, Config, Sources};
 use crate::fleet;
 use crate::plan::Plan;
+use crate::scratch::Scratch;
 use crate::stores::Folders;
 
 /// Runs until SIGINT or SIGTERM, or until a role fails.
@@ -28,13 +28,16 @@ pub(crate) fn run(args: &Dev) -> Outcome {
                 .to_owned(),
         ));
     }
+    let plan = Plan::dev();
+    let keys = node::keys(&config, &plan)?;
     let data = DataDir::open(&config.process.data_dir)?;
     let (source, shown) = tenants(&config, data.path())?;
     let node = Node {
         config: &config,
         data_dir: data.path(),
-        plan: Plan::dev(),
+        plan,
         tenants: Some(source),
+        keys,
         fleet,
     };
     node.run(|system| banner::dev(&system.addresses, data.path(), data.is_temporary(), &shown))
@@ -89,16 +92,13 @@ fn tenants(config: &Config, data_dir: &Path) -> Result<(Arc<dyn Source>, Tenants
 /// The data folder: the one that was named, or a temporary one that goes with the process.
 enum DataDir {
     Named(PathBuf),
-    Temporary(TempDir),
+    Temporary(Scratch),
 }
 
 impl DataDir {
     fn open(named: &Path) -> anyhow::Result<Self> {
         if named.as_os_str().is_empty() {
-            let made = tempfile::Builder::new().prefix("rollcall-").tempdir();
-            return Ok(Self::Temporary(
-                made.context("cannot make a temporary data folder")?,
-            ));
+            return Ok(Self::Temporary(Scratch::temporary()?));
         }
         std::fs::create_dir_all(named)
             .with_context(|| format!("cannot make the data folder {}", named.display()))?;

@@ -7,11 +7,12 @@ use tokio::sync::oneshot;
 use super::{Failure, Outcome};
 use crate::cli::Fleet;
 use crate::print;
+use crate::signals;
 
 /// Ten thousand devices that send 3,000 messages/s take a tenth of one core.
 const WORKER_THREADS: usize = 2;
 
-/// Runs until SIGINT, SIGTERM or the end of its lifetime; a second signal ends it at once.
+/// Runs until SIGINT, SIGTERM, SIGHUP or the end of its lifetime; a second signal ends it at once.
 pub(crate) fn run(args: &Fleet) -> Outcome {
     let options = args.options();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -42,17 +43,20 @@ pub(crate) fn run(args: &Fleet) -> Outcome {
 fn stop(until_stdin_closes: bool) -> anyhow::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut hangup = signals::hangup()?;
     let closed = until_stdin_closes.then(stdin_closed);
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            () = hangup.recv() => {}
             () = wait(closed) => {}
         }
         tokio::spawn(async move {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                () = hangup.recv() => {}
             }
             std::process::exit(1);
         });

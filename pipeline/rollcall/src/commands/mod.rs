@@ -40,6 +40,12 @@ impl From<crate::config::Invalid> for Failure {
     }
 }
 
+impl From<rollcall_api::ConfigError> for Failure {
+    fn from(error: rollcall_api::ConfigError) -> Self {
+        Failure::Usage(error.to_string())
+    }
+}
+
 impl From<rollcall_tenant::ConfigError> for Failure {
     fn from(error: rollcall_tenant::ConfigError) -> Self {
         use rollcall_tenant::ConfigError as Error;
@@ -52,6 +58,7 @@ impl From<rollcall_tenant::ConfigError> for Failure {
             | Error::NoUrl
             | Error::Url { .. }
             | Error::Zero { .. }
+            | Error::Bound { .. }
             | Error::Certificates { .. } => {
                 Failure::Usage(format!("{:#}", anyhow::Error::from(error)))
             }

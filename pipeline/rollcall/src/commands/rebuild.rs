@@ -15,13 +15,13 @@ use rollcall_log::Log;
 use rollcall_model::Topic;
 use rollcall_rocks::{PartitionTables, RocksStore};
 use rollcall_runtime::rebuild::{self, Depth, Rebuilt, Verdict, compare_tables};
-use tempfile::TempDir;
 
 use self::live::Live;
 use self::progress::Progress;
 use super::{Failure, Outcome};
 use crate::checkpoints::{Folder, Kept};
 use crate::cli::{Base, Rebuild};
+use crate::scratch::Scratch;
 use crate::stores::Folders;
 use crate::{print, stores};
 
@@ -90,7 +90,7 @@ struct Opened {
     /// The log to be proven.
     log: Arc<dyn Log>,
     /// For what goes when the command ends.
-    scratch: TempDir,
+    scratch: Scratch,
     checkpoints: Folder,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use rollcall_log::SystemClock;
 
-use super::node::Node;
+use super::node::{self, Node};
 use super::{Failure, Outcome};
 use crate::banner;
 use crate::cli::Run;
@@ -26,6 +26,7 @@ pub(crate) fn run(args: &Run) -> Outcome {
         true => Some(config.tenant.open(Arc::new(SystemClock))?),
         false => None,
     };
+    let keys = node::keys(&config, &plan)?;
     std::fs::create_dir_all(data_dir)
         .with_context(|| format!("cannot make the data folder {}", data_dir.display()))?;
     let node = Node {
@@ -33,6 +34,7 @@ pub(crate) fn run(args: &Run) -> Outcome {
         data_dir,
         plan: plan.clone(),
         tenants,
+        keys,
         fleet: None,
     };
     node.run(|system| banner::run(&system.addresses, &config, &plan))

@@ -1,9 +1,12 @@
 //! `rollcall send`: a message to a device by way of a running process, and what becomes of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::source::{Source, block_on};
 use super::{Failure, Outcome};
@@ -23,8 +26,9 @@ pub(crate) fn run(args: &Send) -> Outcome {
             config: None,
         };
         let source = Source::open(&target).await?;
-        let path = ["ops", "connections", &args.id, "message"];
-        let Some(response) = source.post(&path, &body).await? else {
+        let path = ["ops", "connection", "message"];
+        let id = [("id", args.id.clone())];
+        let Some(response) = source.post(&path, &id, &body).await? else {
             return Err(Failure::Failed(anyhow::anyhow!(
                 "client {} is not connected; `rollcall connections list --presence online` shows \
                  who is",
@@ -41,35 +45,46 @@ pub(crate) fn run(args: &Send) -> Outcome {
     })
 }
 
-fn body(args: &Send) -> Result<Value, Failure> {
+/// What is asked for. The payload goes as it was given, byte for byte.
+#[derive(Serialize)]
+struct Body<'a> {
+    directive: &'a str,
+    payload: &'a RawValue,
+    metadata: BTreeMap<&'a str, &'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline_ms: Option<i64>,
+}
+
+fn body(args: &Send) -> Result<Body<'_>, Failure> {
     let payload = args.payload.as_deref().unwrap_or("null");
-    let payload: Value = serde_json::from_str(payload).map_err(|error| {
+    let payload: &RawValue = serde_json::from_str(payload).map_err(|error| {
         Failure::Usage(format!(
             "--payload {payload}: not JSON ({error}); a text is written '\"text\"'"
         ))
     })?;
-    let metadata: Map<String, Value> = args
-        .metadata
-        .iter()
-        .map(|(name, text)| (name.clone(), text.clone().into()))
-        .collect();
-    let mut body = json!({
-        "directive": args.directive,
-        "payload": payload,
-        "metadata": metadata,
-    });
-    if let Some(deadline) = args.deadline {
-        let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        body["deadline_ms"] = deadline_ms.min(i64::MAX as u64).into();
+    let mut metadata = BTreeMap::new();
+    for (name, text) in &args.metadata {
+        if metadata.insert(name.as_str(), text.as_str()).is_some() {
+            return Err(Failure::Usage(format!(
+                "--metadata {name}=… is given twice; a device reads one text of a name"
+            )));
+        }
     }
-    Ok(body)
+    let ms = |deadline: Duration| i64::try_from(deadline.as_millis()).unwrap_or(i64::MAX);
+    Ok(Body {
+        directive: &args.directive,
+        payload,
+        metadata,
+        deadline_ms: args.deadline.map(ms),
+    })
 }
 
 /// Prints each change of the delivery until it has come to an end.
 async fn wait(source: &Source, client: &str, id: &str) -> Outcome {
     let mut seen = Value::Null;
+    let query = [("id", client.to_owned())];
     loop {
-        let response = source.get(&["ops", "connections", client], &[]).await?;
+        let response = source.get(&["ops", "connection"], &query).await?;
         let shown: Value = match response {
             Some(response) => response.json().await.context("the system sent no JSON")?,
             None => Value::Null,

@@ -6,18 +6,23 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
-use reqwest::{Response, StatusCode, Url};
-use rollcall_api::{Comparisons, Health, Kept, Ops, Replica, Requests};
+use reqwest::{Response, StatusCode, Url, header};
+use rollcall_api::{Bounds, Comparisons, Health, Hosts, Kept, Ops, Replica, Requests, Room};
 use rollcall_log::{Log, SystemClock};
 use rollcall_model::Policy;
 use rollcall_rocks::RocksPairs;
+use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Failure;
 use crate::cli::Target;
+use crate::scratch::Scratch;
 use crate::stores;
+
+/// Connections of the command to what it serves itself.
+const CALLS_MAX: usize = 16;
 
 /// Memory of a replica that is made for one question.
 const REPLICA_BYTES: usize = 32 * 1024 * 1024;
@@ -65,10 +70,8 @@ impl Source {
             }
             None => target.url.clone(),
         };
-        let base =
-            Url::parse(&text).map_err(|error| Failure::Usage(format!("--url {text}: {error}")))?;
         Ok(Self {
-            base,
+            base: base(&text)?,
             http: client()?,
             _served: served,
         })
@@ -83,21 +86,12 @@ impl Source {
         self.ask(self.http.get(self.url(path, query)?)).await
     }
 
-    /// The answer to `POST path` of a JSON document; `None` as for [`Source::get`].
+    /// The answer to `POST path?query` of a JSON document; `None` as for [`Source::get`].
     pub(super) async fn post(
         &self,
         path: &[&str],
-        body: &Value,
-    ) -> anyhow::Result<Option<Response>> {
-        self.post_with(path, &[], body).await
-    }
-
-    /// The answer to `POST path?query` of a JSON document; `None` as for [`Source::get`].
-    pub(super) async fn post_with(
-        &self,
-        path: &[&str],
         query: &[(&str, String)],
-        body: &Value,
+        body: &impl Serialize,
     ) -> anyhow::Result<Option<Response>> {
         let url = self.url(path, query)?;
         self.ask(self.http.post(url).json(body)).await
@@ -109,7 +103,10 @@ impl Source {
         path: &[&str],
         query: &[(&str, String)],
     ) -> anyhow::Result<Option<Response>> {
-        self.ask(self.http.post(self.url(path, query)?)).await
+        let request = self.http.post(self.url(path, query)?);
+        // What every write must say: a page in a browser cannot.
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        self.ask(request).await
     }
 
     fn url(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Url> {
@@ -145,10 +142,25 @@ impl Source {
     }
 }
 
+/// The URL of an ops port.
+fn base(text: &str) -> Result<Url, Failure> {
+    let parsed = Url::parse(text);
+    match parsed {
+        Ok(url) if url.scheme() == "http" && url.has_host() => Ok(url),
+        _ => Err(Failure::Usage(format!(
+            "--url {text}: give the ops port of a process, such as http://127.0.0.1:8081"
+        ))),
+    }
+}
+
 /// A client for plain HTTP: an ops port speaks nothing else, and there may be no certificates on
-/// this machine, without which no other client is made.
+/// this machine, without which no other client is made. `http_proxy` is for the world outside: a
+/// proxy would not find this machine's ports, and would see what is sent.
 fn client() -> anyhow::Result<reqwest::Client> {
-    let made = reqwest::Client::builder().tls_certs_only([]).build();
+    let made = reqwest::Client::builder()
+        .tls_certs_only([])
+        .no_proxy()
+        .build();
     made.context("cannot make an HTTP client")
 }
 
@@ -178,8 +190,7 @@ async fn serve(
     // A stream of records ends where the log does.
     let (_, stop) = watch::channel(true);
     // As large as the changelogs, and of use to nobody afterwards.
-    let folder = tempfile::Builder::new().prefix("rollcall-").tempdir();
-    let folder = folder.context("cannot make a temporary folder")?;
+    let folder = Scratch::that_signals_take(Scratch::temporary)?;
     let pairs = RocksPairs::open(folder.path(), REPLICA_BYTES)?;
     let kept = Kept {
         pairs: Arc::new(pairs),
@@ -216,7 +227,9 @@ async fn serve(
     };
     served.spawn(async move {
         let (held, never) = watch::channel(false);
-        let _ = rollcall_api::serve(listener, rollcall_api::ops(ops), never).await;
+        let bounds = Bounds::new("command", CALLS_MAX, u64::MAX, Room::default()).patient();
+        let routes = Hosts::new(&[], "--url").only(rollcall_api::ops(ops));
+        rollcall_api::serve(listener, routes, bounds, never).await;
         drop(held);
     });
     Ok(format!("http://{address}"))

@@ -10,7 +10,8 @@ use super::source::{Source, block_on, each_line};
 use crate::cli::{From, Tail};
 use crate::print;
 
-/// Follows the topic until `--count` is reached or the system ends.
+/// Follows the topic until `--count` is reached or the system ends; with `--last`, shows what is
+/// there.
 pub(crate) fn run(args: &Tail) -> Outcome {
     block_on(async {
         let source = Source::open(&args.target).await?;
@@ -20,7 +21,10 @@ pub(crate) fn run(args: &Tail) -> Outcome {
         };
         let mut query = vec![("from", from.to_owned())];
         query.extend(args.count.map(|count| ("count", count.to_string())));
-        if args.no_follow {
+        if let Some(last) = args.last {
+            query = vec![("last", last.to_string())];
+        }
+        if args.no_follow || args.last.is_some() {
             query.push(("until", "end".to_owned()));
         }
         let path = ["ops", "topics", args.topic.as_str(), "records"];

@@ -200,7 +200,7 @@ impl Sending<'_> {
             query.push(("dry_run", "true".to_owned()));
         }
         let path = ["ops", "tenants", self.verb];
-        let response = self.source.post_with(&path, &query, &json!(body)).await?;
+        let response = self.source.post(&path, &query, &json!(body)).await?;
         let response = response.context("the system takes no directory; is it older?")?;
         let told: Vec<Value> = response.json().await.context("the system sent no JSON")?;
         anyhow::ensure!(

@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Invalid, LogConfig};
 
+/// Kafka's own bound of a replication factor.
+const REPLICATION_MAX: u32 = 32_767;
+
 /// What stands for a secret in print.
 const MASKED: &str = "…";
 
@@ -42,6 +45,13 @@ impl KafkaConfig {
             let found = self.partitions;
             return Err(Invalid(format!(
                 "[kafka] partitions = {found}: give 1 to 1024"
+            )));
+        }
+        if self.replication > REPLICATION_MAX {
+            let found = self.replication;
+            return Err(Invalid(format!(
+                "[kafka] replication = {found}: give 1 to {REPLICATION_MAX}, or 0 for what the \
+                 brokers have"
             )));
         }
         self.settings("check", 1)

@@ -3,25 +3,30 @@
 //! name.
 
 mod checkpoint;
+mod environment;
 mod kafka;
+mod layers;
 mod mqtt;
 mod policy;
 mod registry;
 mod self_check;
 mod units;
+mod values;
 
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use figment::Figment;
-use figment::error::Kind;
-use figment::providers::{Env, Format, Serialized, Toml};
 use rollcall_schemas::dialect::Prefixes;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
-use crate::nearest::nearest;
+use layers::Layers;
 
 pub(crate) use checkpoint::CheckpointConfig;
 pub(crate) use kafka::KafkaConfig;
@@ -33,11 +38,18 @@ pub(crate) use units::{Bytes, SpanOrOff};
 
 const DEFAULT: &str = include_str!("default.toml");
 const DEV: &str = include_str!("dev.toml");
-/// Prefix of environment variables; `__` nests.
-const ENV_PREFIX: &str = "ROLLCALL_";
 
 /// The least `[process] memory`: with less, a load as in `tests/suites/memory.rs` does not fit.
 pub(crate) const MEMORY_BYTES_MIN: usize = 96 * 1024 * 1024;
+
+/// More than any machine has.
+const MEMORY_BYTES_MAX: usize = 16 << 40;
+
+/// Each shard is a client of Kafka with threads of its own.
+const SHARDS_MAX: u32 = 256;
+
+/// The shortest retention: inputs that are younger may not have been folded.
+const RETENTION_MIN: Duration = Duration::from_secs(60);
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -52,6 +64,7 @@ pub(crate) struct Config {
     pub(crate) process: ProcessConfig,
     pub(crate) self_check: SelfCheckConfig,
     pub(crate) checkpoint: CheckpointConfig,
+    pub(crate) send: SendConfig,
     pub(crate) api: rollcall_api::Config,
     pub(crate) ops: rollcall_api::OpsConfig,
     pub(crate) policy: PolicyConfig,
@@ -104,6 +117,14 @@ pub(crate) struct ProcessConfig {
     pub(crate) memory: Bytes,
 }
 
+/// `[send]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SendConfig {
+    /// At least 1: `[policy] probe_after = "0s"` is how to send none.
+    pub(crate) probes_per_second: NonZeroU32,
+}
+
 /// A configuration that cannot be used: one line that names key, value and remedy.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -122,28 +143,53 @@ pub(crate) struct Sources<'a> {
 
 /// Reads and checks the effective configuration.
 pub(crate) fn load(sources: &Sources<'_>) -> Result<Config, Invalid> {
-    let mut figment = Figment::from(Toml::string(DEFAULT));
+    load_with(sources, std::env::vars_os())
+}
+
+/// The same with these environment variables.
+fn load_with(
+    sources: &Sources<'_>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Config, Invalid> {
+    let mut layers = Layers::new(DEFAULT)?;
     if sources.is_dev {
-        figment = figment.merge(Toml::string(DEV));
+        layers.merge_toml("dev.toml", DEV)?;
     }
     if let Some(file) = sources.file {
-        if !file.is_file() {
-            return Err(Invalid(format!(
-                "--config {}: there is no such file",
-                file.display()
-            )));
+        layers.merge_toml(&file.display().to_string(), &text_of(file)?)?;
+    }
+    let (variables, keys): (Vec<_>, _) = (variables.into_iter().collect(), layers.keys());
+    for name in variables.iter().map(|(name, _)| name.to_string_lossy()) {
+        if let Some(meant) = environment::meant(&name, &keys) {
+            let name = &*name;
+            warn!(
+                name,
+                meant, "This variable sets nothing: between section and key stand two underscores."
+            );
         }
-        figment = figment.merge(Toml::file_exact(file));
     }
-    figment = figment.merge(Env::prefixed(ENV_PREFIX).split("__"));
+    for setting in environment::settings(variables)? {
+        let place = format!("environment variable {}", setting.name);
+        layers.merge_text(&place, &setting.path, &setting.text)?;
+    }
     for (key, value) in &sources.flags {
-        figment = figment.merge(Serialized::default(key, value));
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        layers.merge_text("flags", &path, value)?;
     }
-    let config: Config = figment
-        .extract()
-        .map_err(|error| Invalid(explain(&error)))?;
+    let config: Config = layers.read()?;
     config.check()?;
     Ok(config)
+}
+
+fn text_of(file: &Path) -> Result<String, Invalid> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let why = match error.kind() {
+            ErrorKind::NotFound => "there is no such file".to_owned(),
+            ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
+            _ => error.to_string(),
+        };
+        Invalid(format!("--config {}: {why}", file.display()))
+    })
 }
 
 impl Config {
@@ -170,6 +216,18 @@ impl Config {
             let found = self.log.partitions;
             return invalid(format!("[log] partitions = {found}: give 1 to 256"));
         }
+        if self
+            .log
+            .retention
+            .0
+            .is_some_and(|kept| kept < RETENTION_MIN)
+        {
+            return invalid(format!(
+                "[log] retention = \"{}\": give at least \"1m\", or \"off\"; what is older is \
+                 deleted",
+                String::from(self.log.retention)
+            ));
+        }
         let prefixes = [
             ("rhc", &self.dialect.rhc.prefix),
             ("draft", &self.dialect.draft.prefix),
@@ -188,6 +246,9 @@ impl Config {
             self.registry.check()?;
         }
         self.mqtt.check()?;
+        self.tenant
+            .check_numbers()
+            .map_err(|error| Invalid(error.to_string()))?;
         self.api
             .check()
             .map_err(|error| Invalid(error.to_string()))?;
@@ -201,37 +262,20 @@ impl Config {
                  process, which takes a third of that when it is idle"
             ));
         }
+        if self.process.memory.0 > MEMORY_BYTES_MAX {
+            let (found, most) = (self.process.memory, Bytes(MEMORY_BYTES_MAX));
+            return invalid(format!(
+                "[process] memory = \"{found}\": give at most {most}"
+            ));
+        }
+        if self.process.shards > SHARDS_MAX {
+            let found = self.process.shards;
+            return invalid(format!(
+                "[process] shards = {found}: give 1 to {SHARDS_MAX}, or 0 for one a core"
+            ));
+        }
         self.self_check.check()?;
         self.checkpoint.check()?;
         self.policy.check()
-    }
-}
-
-/// One line for a configuration error: the key, the value, what was expected, the nearest name.
-fn explain(error: &figment::Error) -> String {
-    let mut path = error.path.clone();
-    let place = match &error.metadata {
-        Some(metadata) if metadata.name.contains("environment") => {
-            let name = path.join("__").to_uppercase();
-            format!("environment variable {ENV_PREFIX}{name}")
-        }
-        Some(metadata) => match &metadata.source {
-            Some(source) => format!("{source}: {}", path.join(".")),
-            None => path.join("."),
-        },
-        None => path.join("."),
-    };
-    match &error.kind {
-        Kind::UnknownField(name, known) => {
-            if path.last().is_none_or(|last| last != name) {
-                path.push(name.clone());
-            }
-            let remedy = match nearest(name, known) {
-                Some(nearest) => format!("did you mean `{nearest}`?"),
-                None => "remove it".to_owned(),
-            };
-            format!("unknown key `{}` ({place}): {remedy}", path.join("."))
-        }
-        kind => format!("{place}: {kind}"),
     }
 }

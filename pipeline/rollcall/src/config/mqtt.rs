@@ -8,6 +8,7 @@ use rollcall_mqtt::{Credentials, Endpoint, Options, TlsFiles, Version};
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
+use super::units::unless_empty;
 
 /// Longest client id; brokers differ, but none takes less than 23 and few take more than this.
 const CLIENT_ID_BYTES_MAX: usize = 256;
@@ -26,15 +27,15 @@ pub(crate) struct MqttConfig {
     pub(crate) client_id: String,
     /// 5, or 4 for MQTT 3.1.1.
     version: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "unless_empty")]
     username: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "unless_empty")]
     password_file: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "unless_empty")]
     ca_file: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "unless_empty")]
     cert_file: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "unless_empty")]
     key_file: Option<PathBuf>,
     receive_maximum: u16,
 }

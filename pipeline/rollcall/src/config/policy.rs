@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::Invalid;
 use super::units::Span;
 
+/// Records or timers of a batch at most: all of it is one transaction.
+const BATCH_COUNT_MAX: u32 = 1_000_000;
+
+/// The longest that a batch may take to read its inputs.
+const BATCH_WAIT_MS_MAX: i64 = 60_000;
+
 /// `[policy]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +31,8 @@ pub(crate) struct PolicyConfig {
     inactive_after: Span,
     disconnect_after: Span,
     unverified_after: Span,
+    probe_after: Span,
+    no_subscriber_max: u32,
     delivery_deadline: Span,
     delivery_attempts_max: u32,
     delivery_backoff_min: Span,
@@ -57,6 +65,8 @@ impl PolicyConfig {
             inactive_after_ms: self.inactive_after.ms(),
             disconnect_after_ms: self.disconnect_after.ms(),
             unverified_after_ms: self.unverified_after.ms(),
+            probe_after_ms: self.probe_after.ms(),
+            no_subscriber_max: self.no_subscriber_max,
             delivery_deadline_ms: self.delivery_deadline.ms(),
             delivery_attempts_max: self.delivery_attempts_max,
             delivery_backoff_ms_min: self.delivery_backoff_min.ms(),
@@ -92,7 +102,9 @@ impl PolicyConfig {
             ("lookup_backoff_min", self.lookup_backoff_min),
             ("retry_after", self.retry_after),
             ("refresh_after", self.refresh_after),
+            ("inactive_after", self.inactive_after),
             ("unverified_after", self.unverified_after),
+            ("delivery_deadline", self.delivery_deadline),
             ("delivery_backoff_min", self.delivery_backoff_min),
             ("activity_step", self.activity_step),
         ];
@@ -110,6 +122,21 @@ impl PolicyConfig {
         if let Some((key, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return Err(Invalid(format!("[policy] {key} = 0: give at least 1")));
         }
+        let most = [
+            ("timers_per_batch_max", self.timers_per_batch_max),
+            ("batch_records_max", self.batch_records_max),
+        ];
+        if let Some((key, count)) = most.iter().find(|(_, count)| *count > BATCH_COUNT_MAX) {
+            return Err(Invalid(format!(
+                "[policy] {key} = {count}: give at most {BATCH_COUNT_MAX}"
+            )));
+        }
+        if self.batch_wait.ms() > BATCH_WAIT_MS_MAX {
+            return Err(Invalid(format!(
+                "[policy] batch_wait = \"{}\": give at most \"1m\"; nothing is folded meanwhile",
+                String::from(self.batch_wait)
+            )));
+        }
         let ordered = [
             (
                 "lookup_backoff_min",
@@ -122,6 +149,7 @@ impl PolicyConfig {
                 self.delivery_backoff_max,
             ),
             ("inactive_after", self.inactive_after, self.disconnect_after),
+            ("probe_after", self.probe_after, self.unverified_after),
             (
                 "refresh_after",
                 self.refresh_after,

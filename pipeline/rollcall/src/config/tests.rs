@@ -1,19 +1,33 @@
 //! The configuration: defaults are complete and those of the model, and wrong input names the
 //! remedy.
 
+mod bounds;
+mod environment;
+mod places;
+mod reference;
+
 use std::io::Write as _;
 
 use rollcall_model::Policy;
 
-use super::{Config, Invalid, Sources, load};
+use super::{Config, Invalid, Sources, load, load_with};
 
 fn load_text(text: &str) -> Result<Config, Invalid> {
+    load_with_variables(text, &[])
+}
+
+fn load_with_variables(text: &str, variables: &[(&str, &str)]) -> Result<Config, Invalid> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
-    load(&Sources {
+    let sources = Sources {
         file: Some(file.path()),
         ..Sources::default()
-    })
+    };
+    let variables = variables.iter();
+    load_with(
+        &sources,
+        variables.map(|(name, text)| ((*name).into(), (*text).into())),
+    )
 }
 
 fn refused(text: &str) -> String {
@@ -89,60 +103,11 @@ fn unknown_key_is_refused_with_the_nearest_name() {
 fn duration_without_unit_is_refused_with_an_example() {
     let text = refused("[policy]\nretry_after = \"5\"");
     assert!(
-        text.contains("policy.retry_after") && text.contains("\"30m\""),
+        text.contains("[policy] retry_after = \"5\"") && text.contains("\"30m\""),
         "{text}"
     );
     let text = refused("[policy]\nretry_after = 5");
-    assert!(text.contains("policy.retry_after"), "{text}");
-}
-
-#[test]
-fn values_out_of_bounds_are_refused_by_name() {
-    for (text, key) in [
-        ("[log]\npartitions = 0", "[log] partitions"),
-        ("[dialect.rhc]\nprefix = \"a/+/b\"", "[dialect.rhc] prefix"),
-        (
-            "[process]\nmemory = \"95 MiB\"",
-            "[process] memory = \"95 MiB\"",
-        ),
-        ("[mqtt]\nurl = \"broker:1883\"", "[mqtt] url"),
-        ("[mqtt]\nversion = 3", "[mqtt] version"),
-        ("[mqtt]\nreceive_maximum = 0", "[mqtt] receive_maximum"),
-        ("[mqtt]\nclient_id = \"a b\"", "[mqtt] client_id"),
-        ("[mqtt]\npassword_file = \"p\"", "[mqtt] username"),
-        (
-            "[mqtt]\nurl = \"mqtts://broker\"\nkey_file = \"k\"",
-            "cert_file and key_file",
-        ),
-        (
-            "[mqtt]\nurl = \"mqtt://broker\"\nca_file = \"c\"",
-            "mqtts://",
-        ),
-        ("[policy]\nretry_after = \"0s\"", "[policy] retry_after"),
-        (
-            "[self_check]\nrows_per_second = 99",
-            "[self_check] rows_per_second = 99: give 100 to 1000000",
-        ),
-        (
-            "[self_check]\nrows_per_second = 1000001",
-            "[self_check] rows_per_second",
-        ),
-        (
-            "[self_check]\ninterval = \"999ms\"",
-            "[self_check] interval = \"999ms\": give at least \"1s\", or \"off\"",
-        ),
-        (
-            "[policy]\nbatch_records_max = 0",
-            "[policy] batch_records_max",
-        ),
-        (
-            "[policy]\ninactive_after = \"1h\"",
-            "[policy] inactive_after",
-        ),
-    ] {
-        let found = refused(text);
-        assert!(found.contains(key), "{text}: {found}");
-    }
+    assert!(text.contains("[policy] retry_after = 5"), "{text}");
 }
 
 #[test]
@@ -193,7 +158,7 @@ fn self_check_is_on_unless_it_is_switched_off() {
     assert_eq!(off.self_check.settings(), None);
     let text = refused("[self_check]\ninterval = \"often\"");
     assert!(
-        text.contains("self_check.interval") && text.contains("\"off\""),
+        text.contains("[self_check] interval") && text.contains("\"off\""),
         "{text}"
     );
     let text = refused("[self_check]\nrows_per_secnd = 5");

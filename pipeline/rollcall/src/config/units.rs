@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// The longest duration: times have room for it, and nobody means more.
+const SPAN_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// A duration with its unit: `50ms`, `30m`, `25h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -21,9 +24,15 @@ impl Span {
 impl TryFrom<String> for Span {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        humantime::parse_duration(&text).map(Span).map_err(|error| {
+        let span = humantime::parse_duration(&text).map_err(|error| {
             format!("{text:?} is no duration ({error}); give a number with a unit, such as \"30m\"")
-        })
+        })?;
+        match span <= SPAN_MAX {
+            true => Ok(Self(span)),
+            false => Err(format!(
+                "{text:?} is longer than a hundred years; give less"
+            )),
+        }
     }
 }
 
@@ -108,5 +117,27 @@ impl fmt::Display for Bytes {
             Some((name, factor)) => write!(f, "{} {name}", self.0 / factor),
             None => write!(f, "{} B", self.0),
         }
+    }
+}
+
+/// What is not given is the empty text, so that `rollcall config` prints every key.
+pub(super) mod unless_empty {
+    use serde::{Deserialize as _, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<T: Serialize, S: Serializer>(
+        value: &Option<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => value.serialize(serializer),
+            None => "".serialize(serializer),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, T: From<String>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<T>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok((!text.is_empty()).then(|| T::from(text)))
     }
 }

@@ -96,6 +96,7 @@ impl World {
             received_at: Millis(i64::MAX),
             bridge: "test".to_owned(),
             broker_generation: 1,
+            received_order: 0,
         };
         self.append(Topic::Status, Some(client), ingress.encode());
     }

@@ -32,6 +32,8 @@ pub(super) struct Shares {
     pub(super) held_back: usize,
     /// Batches that are being folded, and all that becomes of them, of all partitions.
     pub(super) batches: usize,
+    /// Answers over HTTP, until their callers have read them.
+    pub(super) answers: usize,
     /// Appends that wait for the disk.
     pub(super) waiting: usize,
 }
@@ -43,8 +45,8 @@ impl Shares {
         let part = rest / 4 * USABLE_QUARTERS / 16;
         // A transaction costs the same whatever is in it.
         let (log, batches) = match config.log.kind {
-            LogKind::Embedded => (5, 1),
-            LogKind::Kafka => (3, 3),
+            LogKind::Embedded => (4, 1),
+            LogKind::Kafka => (2, 3),
         };
         Self {
             log: part * log,
@@ -52,6 +54,7 @@ impl Shares {
             replica: part * 2,
             held_back: part,
             batches: part * batches,
+            answers: part,
             // Twice that, as processors' appends may be as many again.
             waiting: part.min(WAITING_BYTES_MAX),
         }

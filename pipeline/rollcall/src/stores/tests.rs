@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use super::shares::Shares;
-use super::{held_back, policy};
+use super::{held_back, policy, shared_id};
 use crate::config::{Bytes, Config, LogKind, Sources, load};
 
 const MIB: usize = 1024 * 1024;
@@ -61,7 +61,8 @@ fn the_parts_leave_room_for_what_holds_nothing() {
         let shares = Shares::of(&config);
         let stores = shares.log + shares.tables + shares.replica;
         // Appends that carry positions may be as many again as those that do not.
-        let all = stores + shares.held_back + shares.batches + 2 * shares.waiting;
+        let work = shares.held_back + shares.batches + 2 * shares.waiting;
+        let all = stores + work + shares.answers;
         assert!(
             all <= (memory - 52 * MIB) / 4 * 3 + MIB,
             "{memory}: {shares:?}"
@@ -87,4 +88,26 @@ fn a_smaller_batch_stays_as_configured() {
     assert_eq!(policy(&config, 4).batch_bytes_max, 700);
     // Never none: it would be a batch without end or without records.
     assert_eq!(policy(&config, u32::MAX).batch_bytes_max, 1);
+}
+
+#[test]
+fn bridges_of_one_prefix_of_one_cluster_share_a_client_id() {
+    let table = [
+        (
+            Some("4L6g3nShT-eMCtK--X86sw"),
+            "rollcall.",
+            "rollcall-4L6g3nShT-eMCtK--X86sw-rollcall",
+        ),
+        (Some("other"), "rollcall.", "rollcall-other-rollcall"),
+        (
+            Some("other"),
+            "stage.rollcall.",
+            "rollcall-other-stage.rollcall",
+        ),
+        (Some("other"), "", "rollcall-other"),
+        (None, "rollcall.", "rollcall-kafka-rollcall"),
+    ];
+    for (cluster, prefix, expected) in table {
+        assert_eq!(shared_id(cluster, prefix), expected);
+    }
 }

@@ -1,11 +1,15 @@
 //! After a standstill the topics' backlogs differ; what a client said keeps its order all the same.
 
+use rollcall_log::{BEHIND_HEADER, Clock, NewRecord};
 use rollcall_model::ingress::Dialect;
 use rollcall_model::time::SECOND_MS;
-use rollcall_model::{Ingress, Topic};
+use rollcall_model::{Ingress, Millis, Topic};
 use rollcall_schemas::Record;
 
 use super::support::{World, ingress, record, settle};
+use super::tampered::Tampered;
+use crate::ahead::Ahead;
+use crate::inputs::{self, Inputs};
 
 /// A publish of an `rhc` client: its messages have a topic of their own.
 fn rhc(client: &str, channel: &str, payload: &str) -> Vec<u8> {
@@ -64,4 +68,35 @@ fn message_waits_for_the_offline_before_it() {
     let mut events = world.events();
     events.retain(|event| event.starts_with("c1"));
     assert_eq!(events, ["c1 connected", "c1 disconnected", "c1 active"]);
+}
+
+/// A log on Kafka fetches each topic by itself: a message may be there before the status that its
+/// bridge had written first.
+#[test]
+fn message_waits_for_a_status_that_was_written_and_not_fetched() {
+    let world = World::new();
+    let message = |behind: u64| NewRecord {
+        headers: vec![(BEHIND_HEADER.to_owned(), behind.to_string().into())],
+        ..record(Topic::Messages, "c1", rhc("c1", "data", ""))
+    };
+    world.append(record(Topic::Status, "c1", status("c1", "online")));
+    world.append(record(Topic::Status, "c1", status("c1", "offline")));
+    world.append(message(1));
+    world.append(message(2));
+    // Its log is not this one.
+    world.append(message(9));
+    let mut log = Tampered::new(world.log.clone(), |_, record| Some(record));
+    let mut ahead = Ahead::default();
+    let mut read = |log: &Tampered, from: [u64; 5]| -> Inputs {
+        let clock: &dyn Clock = world.clock.as_ref();
+        let floor = (Millis(0), Millis(0));
+        inputs::read(log, clock, 0, &world.policy, &from, floor, &mut ahead).unwrap()
+    };
+    for fetched in [0, 1] {
+        log.ends_at = Some((Topic::Status, fetched));
+        let next = read(&log, [0; 5]).next;
+        assert_eq!(next, [fetched, fetched, 0, 0, 0]);
+    }
+    log.ends_at = None;
+    assert_eq!(read(&log, [1, 1, 0, 0, 0]).next, [2, 3, 0, 0, 0]);
 }

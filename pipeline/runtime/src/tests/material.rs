@@ -6,7 +6,7 @@ use rollcall_model::event::{
     AnswerSource, OutboundRequest, Receipt, ReceiptOutcome, RequestBody, TenantAnswer,
     TenantOutcome,
 };
-use rollcall_model::ingress::IngressKind;
+use rollcall_model::ingress::{Dialect, IngressKind};
 use rollcall_model::{
     Cause, ClientId, Coordinates, DeliveryId, Ingress, Json, LookupId, Millis, Topic,
 };
@@ -22,6 +22,8 @@ pub(super) struct Said {
     pub(super) client: u8,
     /// How long ago the bridge received it, milliseconds.
     pub(super) ago_ms: i64,
+    /// The bridge's count; 0 = it does not count.
+    pub(super) order: i64,
     /// MQTT RETAIN and DUP.
     pub(super) flags: (bool, bool),
     /// What it says.
@@ -46,6 +48,8 @@ pub(super) enum What {
         answers: u8,
         is_error: bool,
     },
+    /// A message of the `rhc` dialect, which has a topic of its own; empty as at every connect.
+    Data,
     Poison,
     Undecodable {
         topic: u8,
@@ -85,6 +89,7 @@ pub(super) fn said() -> impl Strategy<Value = Said> {
         1 => Just(What::RetainedAbsent),
         3 => (0..6u8, any::<bool>())
             .prop_map(|(answers, is_error)| What::Message { answers, is_error }),
+        4 => Just(What::Data),
         1 => Just(What::Poison),
         1 => (0..5u8).prop_map(|topic| What::Undecodable { topic }),
         4 => (0..24u8, 0..2u8).prop_map(|(online, org)| What::Found { online, org }),
@@ -106,6 +111,7 @@ pub(super) fn said() -> impl Strategy<Value = Said> {
         .prop_map(|(client, ago_ms, flags, what)| Said {
             client,
             ago_ms,
+            order: 0,
             flags,
             what,
         })
@@ -122,6 +128,7 @@ impl Said {
             | What::RetainedAbsent
             | What::Message { .. }
             | What::Poison => Topic::Status,
+            What::Data => Topic::Messages,
             What::Undecodable { topic } => Topic::INPUTS[usize::from(topic) % Topic::INPUTS.len()],
             What::Found { .. }
             | What::Unknown { .. }
@@ -145,6 +152,7 @@ impl Said {
                 retain: self.flags.0,
                 dup: self.flags.1,
                 received_at: now - self.ago_ms,
+                received_order: self.order,
                 ..ingress(&self.id(), &payload)
             };
             publish.encode()
@@ -164,6 +172,16 @@ impl Said {
             What::Message { answers, is_error } => {
                 publish(IngressKind::Publish, message(*answers, *is_error))
             }
+            What::Data => Ingress {
+                dialect: Dialect::Rhc,
+                mqtt_topic: format!("redhat/insights/{}/data/out", self.id()),
+                retain: self.flags.0,
+                dup: self.flags.1,
+                received_at: now - self.ago_ms,
+                received_order: self.order,
+                ..ingress(&self.id(), "")
+            }
+            .encode(),
             What::Poison => publish(IngressKind::Publish, "{ truncated".to_owned()),
             What::Undecodable { .. } => b"no avro at all".to_vec(),
             What::Found { online, org } => self.answer(*online, self.found(*org)),

@@ -280,6 +280,7 @@ pub(super) fn ingress(client: &str, payload: &str) -> Ingress {
         received_at: Millis(i64::MAX),
         bridge: "test".to_owned(),
         broker_generation: 1,
+        received_order: 0,
     }
 }
 

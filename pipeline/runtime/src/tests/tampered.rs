@@ -15,6 +15,8 @@ pub(super) struct Tampered {
     edit: Box<Edit>,
     /// This topic begins later than it does.
     pub(super) starts_at: Option<(Topic, u64)>,
+    /// This topic has not been fetched any further.
+    pub(super) ends_at: Option<(Topic, u64)>,
     /// Whether the edit is the frame of a registry, and what is written is there all the same.
     pub(super) is_framed: bool,
 }
@@ -29,6 +31,7 @@ impl Tampered {
             log,
             edit: Box::new(edit),
             starts_at: None,
+            ends_at: None,
             is_framed: false,
         }
     }
@@ -75,7 +78,14 @@ impl Log for Tampered {
         if let Some((_, start)) = self.starts_at.filter(|(one, _)| *one == topic) {
             range.start = start;
         }
+        if let Some((_, end)) = self.ends_at.filter(|(one, _)| *one == topic) {
+            range.end = end;
+        }
         Ok(range)
+    }
+
+    fn settled_end(&self, topic: Topic, partition: u32) -> Result<u64, Error> {
+        self.log.settled_end(topic, partition)
     }
 
     fn position(&self, group: &str, topic: Topic, partition: u32) -> Result<Option<u64>, Error> {

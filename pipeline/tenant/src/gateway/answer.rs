@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rollcall_model::event::TenantOutcome;
+use rollcall_schemas::Object;
 use rollcall_schemas::identity::from_gateway;
 use serde::Deserialize;
 
@@ -67,11 +68,12 @@ pub(crate) fn classify(status: u16, body: &[u8], unknown_statuses: &[u16]) -> Ve
 /// What a gateway's own error body says: `{"errors": [{"meta": {"response_by"}, "status",
 /// "detail"}]}`.
 fn detail(body: &[u8]) -> Option<String> {
-    let body: Errors = serde_json::from_slice(body).ok()?;
-    let first = body.errors.into_iter().next()?;
+    let Object(body): Object<Errors> = serde_json::from_slice(body).ok()?;
+    let Object(first) = body.errors.into_iter().next()?;
+    let Object(meta) = first.meta;
     let mut detail = first.detail;
     detail.truncate(detail.floor_char_boundary(TEXT_BYTES_MAX));
-    Some(match first.meta.response_by.as_str() {
+    Some(match meta.response_by.as_str() {
         "" => detail,
         by => {
             let by = &by[..by.floor_char_boundary(TEXT_BYTES_MAX)];
@@ -82,13 +84,13 @@ fn detail(body: &[u8]) -> Option<String> {
 
 #[derive(Deserialize)]
 struct Errors {
-    errors: Vec<ErrorOf>,
+    errors: Vec<Object<ErrorOf>>,
 }
 
 #[derive(Deserialize)]
 struct ErrorOf {
     #[serde(default)]
-    meta: Meta,
+    meta: Object<Meta>,
     #[serde(default)]
     detail: String,
 }

@@ -11,6 +11,7 @@ use rollcall_model::LookupDue;
 use tokio_rustls::rustls::crypto::ring;
 
 use super::answer::{Verdict, classify};
+use super::name;
 use crate::config::Config;
 use crate::error::ConfigError;
 use crate::metrics::{self, Step};
@@ -82,7 +83,11 @@ impl Asker {
     }
 
     async fn try_ask(&self, due: &LookupDue) -> Verdict {
-        let sent = self.http.get(self.url.clone()).headers(headers(due));
+        let headers = match headers(due) {
+            Ok(headers) => headers,
+            Err(why) => return Verdict::down(why),
+        };
+        let sent = self.http.get(self.url.clone()).headers(headers);
         let response = match sent.send().await {
             Ok(response) => response,
             Err(error) => {
@@ -130,19 +135,15 @@ fn certificates(path: &Path) -> Result<Vec<Certificate>, ConfigError> {
     }
 }
 
-/// What the deployed system sends.
-fn headers(due: &LookupDue) -> HeaderMap {
+/// What the deployed system sends; without the client's name nobody is asked about.
+fn headers(due: &LookupDue) -> Result<HeaderMap, &'static str> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    let name = format!("/CN={}", due.client_id);
-    // Client ids have no control characters.
-    if let Ok(name) = HeaderValue::from_str(&name) {
-        headers.insert(CLIENT_HEADER, name);
-    }
+    headers.insert(CLIENT_HEADER, name::of(&due.client_id)?);
     if let Ok(id) = HeaderValue::from_str(&due.lookup_id.to_string()) {
         headers.insert(REQUEST_HEADER, id);
     }
-    headers
+    Ok(headers)
 }
 
 /// The body, if it has a size that an answer has.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use rollcall_log::{Clock, ManualClock};
 use rollcall_model::event::TenantOutcome;
+use rollcall_model::host::Identity;
 use rollcall_model::{ClientId, Millis};
 use rollcall_schemas::identity;
 use tempfile::TempDir;
@@ -107,16 +108,21 @@ fn a_file_answers_found_unavailable_and_unknown() {
 }
 
 #[test]
-fn the_identity_is_of_type_system_with_org_at_top_level() {
-    let source = Place::with(GOOD).open().unwrap();
-    let TenantOutcome::Found { identity, .. } = ask(&source, "c-1") else {
-        panic!("c-1 has a tenant");
-    };
-    let identity = &identity.value()["identity"];
-    assert_eq!(identity["org_id"], "222");
-    assert_eq!(identity["type"], "System");
-    assert_eq!(identity["auth_type"], "cert-auth");
-    assert_eq!(identity["system"]["cn"], "c-1");
+fn the_identity_is_one_that_inventory_takes() {
+    let uuid = "8a823918-f801-474c-9f79-7cc7e9d79a7f";
+    let text = format!(r#"{{"edge-1": {{"orgId": "222"}}, "{uuid}": {{"orgId": "222"}}}}"#);
+    let source = Place::with(&text).open().unwrap();
+    for (client, kind, cn) in [("edge-1", "User", None), (uuid, "System", Some(uuid))] {
+        let TenantOutcome::Found { identity, .. } = ask(&source, client) else {
+            panic!("{client} has a tenant");
+        };
+        assert_eq!(Identity::read(&identity).check("222"), Ok(()));
+        let identity = &identity.value()["identity"];
+        assert_eq!(identity["org_id"], "222");
+        assert_eq!(identity["type"], kind);
+        assert_eq!(identity["auth_type"], "cert-auth");
+        assert_eq!(identity["system"]["cn"].as_str(), cn);
+    }
 }
 
 /// Checks that `text` is refused with `line` and, in the chain, every one of `parts`.

@@ -311,3 +311,86 @@ async fn a_record_that_is_no_look_up_is_a_dead_letter_and_the_next_one_is_answer
         Some(3)
     );
 }
+
+/// Knows nothing at first, and everybody later.
+struct Late(AtomicUsize);
+
+impl Source for Late {
+    fn look_up<'a>(&'a self, _due: &'a LookupDue) -> BoxFuture<'a, TenantOutcome> {
+        let outcome = match self.0.fetch_add(1, Ordering::SeqCst) {
+            0 => TenantOutcome::Unavailable {
+                cause: "a test".to_owned(),
+            },
+            _ => TenantOutcome::Unknown,
+        };
+        ready(outcome).boxed()
+    }
+}
+
+/// Attempts of one look-up, as its row makes them due while nobody answers.
+fn attempts(numbers: &[u32]) -> Append {
+    let (first, _) = look_up(1);
+    let due = LookupDue::decode(first.value.as_ref().unwrap()).unwrap();
+    let record = |attempt: &u32| NewRecord {
+        value: Some(
+            LookupDue {
+                attempt: *attempt,
+                ..due.clone()
+            }
+            .encode()
+            .into(),
+        ),
+        ..first.clone()
+    };
+    Append {
+        records: numbers.iter().map(record).collect(),
+        positions: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_that_was_due_again_while_it_waited_is_asked_once() {
+    let bench = Bench::new();
+    // Two in the first batch, one that comes when the answer is there already.
+    bench.log.append(attempts(&[1, 2])).await.unwrap();
+    let running = bench.start(usize::MAX);
+    bench.wait_for(Topic::Tenants, 1).await;
+    bench.log.append(attempts(&[3])).await.unwrap();
+    bench.ask(2..10).await;
+    bench.wait_for(Topic::Tenants, 9).await;
+    let ask = attempts(&[1]).records.remove(0);
+    let partition = rollcall_log::place(&ask, PARTITIONS).unwrap();
+    let ends = || bench.log.offsets(Topic::Tenantless, partition);
+    let read = || bench.log.position(GROUP, Topic::Tenantless, partition);
+    while read().unwrap() != Some(ends().unwrap().end) {
+        tokio::task::yield_now().await;
+    }
+    let script = running.script.clone();
+    running.stop().await;
+    assert_eq!(script.asked.load(Ordering::SeqCst), 9);
+    assert_eq!(bench.answered(), expected(1..10));
+}
+
+#[tokio::test]
+async fn a_look_up_that_had_no_answer_is_asked_again() {
+    let bench = Bench::new();
+    bench.log.append(attempts(&[1])).await.unwrap();
+    let source = Arc::new(Late(AtomicUsize::new(0)));
+    let resolver = Resolver::new(bench.log.clone(), source.clone(), bench.clock.clone());
+    let (stop, stopping) = watch::channel(false);
+    let task = tokio::spawn(resolver.run(stopping));
+    bench.wait_for(Topic::Tenants, 1).await;
+    bench.log.append(attempts(&[2])).await.unwrap();
+    bench.wait_for(Topic::Tenants, 2).await;
+    bench.log.append(attempts(&[3])).await.unwrap();
+    let ask = attempts(&[1]).records.remove(0);
+    let partition = rollcall_log::place(&ask, PARTITIONS).unwrap();
+    let read = || bench.log.position(GROUP, Topic::Tenantless, partition);
+    while read().unwrap() != Some(3) {
+        tokio::task::yield_now().await;
+    }
+    stop.send(true).unwrap();
+    task.await.unwrap().unwrap();
+    // The third attempt repeats the second, which had an answer.
+    assert_eq!(source.0.load(Ordering::SeqCst), 2);
+}

@@ -50,6 +50,7 @@ fn an_offline_without_sent_is_an_offline() {
         let expected = Offline {
             dialect: Dialect::Draft,
             message_id: "33390934-7628-49f6-88ea-528ef740c774".to_owned(),
+            sent: None,
             epoch: None,
             reason: OfflineReason::Message,
         };

@@ -43,6 +43,7 @@ fn ingress(mqtt_topic: &str, payload: impl Into<Vec<u8>>) -> Ingress {
         received_at: Millis(1_700_000_000_000),
         bridge: "test".to_owned(),
         broker_generation: 1,
+        received_order: 0,
     }
 }
 

@@ -4,14 +4,17 @@
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
-use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use proptest::sample::select;
 use rollcall_model::host;
 
 use super::*;
 
+mod any;
+
+use any::{any_message, service_account, x509};
+
 const UUID: &str = "cabb61b6-e61d-4d70-b475-01f5c009e93c";
+const NIL: &str = "00000000-0000-0000-0000-000000000000";
 
 static HOST: LazyLock<Validator> =
     LazyLock::new(|| validator(include_str!("../../../inventory/host-ingress.schema.json")));
@@ -108,7 +111,6 @@ fn what_may_be_missing_may_be_missing() {
         "ip_addresses",
         "mac_addresses",
         "system_profile",
-        "tags",
         "insights_id",
     ] {
         assert_eq!(
@@ -120,7 +122,7 @@ fn what_may_be_missing_may_be_missing() {
 }
 
 #[test]
-fn each_rule_of_the_host_is_checked() {
+fn each_rule_of_envelope_and_ids_is_checked() {
     let long = |count: usize| Value::from("x".repeat(count));
     let cases = [
         ("/operation", None),
@@ -141,11 +143,20 @@ fn each_rule_of_the_host_is_checked() {
         ("/data/reporter", None),
         ("/data/reporter", Some(json!(""))),
         ("/data/reporter", Some(long(256))),
+        ("/data/org_id", Some(json!("10000\0"))),
         ("/data/account", Some(long(11))),
+        ("/data/account", Some(json!("1\0"))),
         ("/data/stale_timestamp", Some(json!("tomorrow"))),
         ("/data/insights_id", Some(json!("x"))),
         ("/data/insights_id", Some(json!(UUID.to_ascii_uppercase()))),
         ("/data/insights_id", Some(Value::Null)),
+        ("/data/insights_id", Some(json!(NIL))),
+        ("/data/insights_id", Some(json!(NIL.replace('0', "f")))),
+        ("/data/provider_id", Some(json!(NIL))),
+        ("/data/provider_id", Some(json!("Unknown"))),
+        ("/data/provider_id", Some(json!("000"))),
+        ("/data/provider_id", Some(json!("a\u{1c}"))),
+        ("/data/provider_id", Some(json!("İ".repeat(167)))),
         ("/data/subscription_manager_id", Some(json!("x"))),
         ("/data/bios_uuid", Some(json!(UUID.replace('-', "")))),
         ("/data/satellite_id", Some(json!("123456789"))),
@@ -155,8 +166,19 @@ fn each_rule_of_the_host_is_checked() {
         ("/data/provider_id", Some(long(501))),
         ("/data/provider_type", None),
         ("/data/provider_type", Some(json!("attic"))),
+    ];
+    check_refused(&cases);
+}
+
+#[test]
+fn each_rule_of_the_rest_of_the_host_is_checked() {
+    let long = |count: usize| Value::from("x".repeat(count));
+    let cases = [
         ("/data/fqdn", Some(json!(""))),
-        ("/data/fqdn", Some(long(256))),
+        ("/data/fqdn", Some(json!(" "))),
+        ("/data/fqdn", Some(json!("a\0"))),
+        ("/data/fqdn", Some(long(201))),
+        ("/data/fqdn", Some(json!("İ".repeat(67)))),
         ("/data/ip_addresses", Some(json!([]))),
         ("/data/ip_addresses", Some(json!(["10.0.0.256"]))),
         ("/data/ip_addresses", Some(json!([5]))),
@@ -170,7 +192,11 @@ fn each_rule_of_the_host_is_checked() {
         ),
         ("/data/system_profile/owner_id", Some(json!("c-1"))),
         ("/data/system_profile/owner_id", Some(json!(UUID))),
+        ("/data/tags", None),
+        ("/data/tags", Some(json!({}))),
         ("/data/tags", Some(json!([]))),
+        ("/data/tags/rhc_client", Some(json!({"a\0": ["x"]}))),
+        ("/data/tags/rhc_client", Some(json!({"a": ["\u{1f}"]}))),
         ("/data/tags/rhc_client", Some(json!({"": ["x"]}))),
         (
             "/data/tags/rhc_client",
@@ -184,8 +210,13 @@ fn each_rule_of_the_host_is_checked() {
         ("/data/tags/rhc_client", Some(json!({"x": "x"}))),
         ("/data/machine_id", Some(json!(UUID))),
     ];
+    check_refused(&cases);
+}
+
+/// Checks that `whole`, with each of these values in its place, is refused.
+fn check_refused(cases: &[(&str, Option<Value>)]) {
     for (path, value) in cases {
-        let message = with(path, value);
+        let message = with(path, value.clone());
         assert!(refusal(&message).is_some(), "{path} {}", message["data"]);
     }
 }
@@ -231,7 +262,12 @@ fn each_rule_of_the_identity_is_checked() {
         ("/identity/auth_type", Value::Null),
         ("/identity/auth_type", json!("handshake")),
         ("/identity/system", Value::Null),
+        ("/identity/account_number", json!(111_000)),
+        ("/identity/account_number", json!("12345678901")),
+        ("/identity/account_number", json!("1\0")),
         ("/identity/system/cn", json!("")),
+        ("/identity/system/cn", json!("edge-1")),
+        ("/identity/system/cert_type", json!("toaster")),
         ("/identity/system/cn", json!(UUID)),
         ("/identity/system/cert_type", Value::Null),
     ] {
@@ -240,164 +276,26 @@ fn each_rule_of_the_identity_is_checked() {
         let message = with("/platform_metadata/b64_identity", identity_of(&document));
         assert!(refusal(&message).is_some(), "{document}");
     }
-    let user = json!({"identity": {"org_id": "10000", "type": "User", "auth_type": "jwt-auth"}});
-    let message = with("/platform_metadata/b64_identity", identity_of(&user));
-    assert_eq!(refusal(&message), None);
-}
-
-/// Texts that are nearly right, in every place.
-fn text() -> impl Strategy<Value = String> {
-    let near = [
-        "",
-        " ",
-        "x",
-        "é",
-        UUID,
-        "CABB61B6-E61D-4D70-B475-01F5C009E93C",
-        "1234567890",
-        "123456789",
-        "cabb61b6e61d4d70b47501f5c009e93c",
-        "{cabb61b6-e61d-4d70-b475-01f5c009e93c}",
-        "10.0.0.1",
-        "10.0.0.256",
-        "010.0.0.1",
-        "::1",
-        "fe80::1%eth0",
-        "::ffff:10.0.0.1",
-        "10.0.0.0/8",
-        "00:00:00:00:00:00",
-        "0A:1b:2c:3d:4e:5f",
-        "0a1b2c3d4e5f",
-        "0a1b.2c3d.4e5f",
-        "0a-1b",
-        "aws",
-        "AZURE",
-        "attic",
-        "null",
-        "a\"b\\c\n",
-        "\u{feff}",
-    ];
-    prop_oneof![
-        8 => select(near.to_vec()).prop_map(str::to_owned),
-        1 => select(vec![10usize, 11, 36, 37, 255, 256, 500, 501])
-            .prop_map(|count| "é".repeat(count)),
-        1 => any::<String>(),
-    ]
-}
-
-fn value() -> impl Strategy<Value = Value> {
-    prop_oneof![
-        6 => text().prop_map(Value::from),
-        3 => vec(prop_oneof![5 => text().prop_map(Value::from), 1 => Just(json!(5))], 0..4)
-            .prop_map(Value::from),
-        1 => select(vec![Value::Null, json!(5), json!(1.5), json!(true), json!({"a": 1})]),
-    ]
-}
-
-fn facts() -> impl Strategy<Value = Value> {
-    let known = [
-        "insights_id",
-        "subscription_manager_id",
-        "bios_uuid",
-        "satellite_id",
-        "provider_id",
-        "provider_type",
-        "fqdn",
-        "ip_addresses",
-        "mac_addresses",
-        "machine_id",
-        "display_name",
-        "tags",
-        "facts",
-        "account",
-        "org_id",
-        "reporter",
-        "canonical_facts_version",
-    ];
-    let name = prop_oneof![
-        8 => select(known.to_vec()).prop_map(str::to_owned),
-        1 => any::<String>(),
-    ];
-    let ids = proptest::option::of(select(vec!["insights_id", "subscription_manager_id"]));
-    let drawn = (btree_map(name, value(), 0..12), ids).prop_map(|(mut facts, id)| {
-        facts.extend(id.map(|name| (name.to_owned(), json!(UUID))));
-        json!(facts)
-    });
-    prop_oneof![9 => drawn, 1 => value()]
-}
-
-/// An identity of `org_id` and `cn`: right, or each member right or not.
-fn identity_document(org_id: &str, cn: &str) -> impl Strategy<Value = Value> + use<> {
-    let either = |right: &[&str]| {
-        let right = right
-            .iter()
-            .map(|text| Value::from(*text))
-            .collect::<Vec<_>>();
-        prop_oneof![4 => select(right), 1 => value()]
-    };
-    let kinds = [
-        "System",
-        "User",
-        "ServiceAccount",
-        "Associate",
-        "X509",
-        "Toaster",
-    ];
-    let proofs = [
-        "basic-auth",
-        "cert-auth",
-        "jwt-auth",
-        "uhc-auth",
-        "saml-auth",
-        "x509",
-        "none",
-    ];
-    let system = (either(&[cn]), text());
-    let system = system.prop_map(|(cn, kind)| json!({"cn": cn, "cert_type": kind}));
-    let system = prop_oneof![9 => system, 1 => value()];
-    let drawn = (either(&[org_id]), either(&kinds), either(&proofs), system);
-    let drawn = drawn.prop_map(|(org_id, kind, proof, system)| {
-        json!({"identity": {
-            "org_id": org_id, "type": kind, "auth_type": proof, "system": system,
-        }})
-    });
-    let right = json!({"identity": {
-        "org_id": org_id, "type": "System", "auth_type": "cert-auth",
-        "system": {"cn": cn, "cert_type": "system"},
-    }});
-    prop_oneof![10 => Just(right), 9 => drawn, 1 => value()]
-}
-
-fn any_message() -> impl Strategy<Value = InventoryMessage> {
-    let clients = [UUID, "CABB61B6-E61D-4D70-B475-01F5C009E93C", "c-1"];
-    let client = select(clients.to_vec()).prop_map(str::to_owned);
-    let client = (client, any::<bool>());
-    let org_id = prop_oneof![3 => Just("10000".to_owned()), 1 => text()]
-        .prop_filter("a tenantless row is never sent", |org_id| {
-            !org_id.is_empty()
-        });
-    (client, org_id)
-        .prop_flat_map(|((client, is_lower), org_id)| {
-            let cn = match is_lower {
-                true => client.to_ascii_lowercase(),
-                false => client.clone(),
-            };
-            let identity = identity_document(&org_id, &cn);
-            let tags = btree_map(text(), value(), 0..5).prop_map(|tags| json!(tags));
-            let tags = proptest::option::of(prop_oneof![5 => tags, 1 => value()]);
-            (Just(client), Just(org_id), text(), identity, facts(), tags)
-        })
-        .prop_map(
-            |(client, org_id, account, identity, facts, tags)| InventoryMessage {
-                client_id: ClientId::new(&client).unwrap(),
-                org_id,
-                account,
-                identity: kept(&identity.to_string()),
-                canonical_facts: kept(&facts.to_string()),
-                tags: tags.map(|tags| kept(&tags.to_string())),
-                ..message()
-            },
-        )
+    let rest = ["org_id", "auth_type"].map(|name| (name, base["identity"][name].clone()));
+    for (kind, part, members, is_taken) in [
+        ("User", "x", json!(1), true),
+        ("User", "user", json!({}), true),
+        ("User", "user", Value::Null, false),
+        ("ServiceAccount", "service_account", service_account(), true),
+        ("ServiceAccount", "service_account", json!({}), false),
+        ("Associate", "service_account", service_account(), true),
+        ("Associate", "associate", json!({}), false),
+        ("X509", "x509", x509(), true),
+        ("X509", "x509", json!({"subject_dn": "s"}), false),
+    ] {
+        let mut identity = json!({"type": kind, part: members});
+        for (name, value) in &rest {
+            identity[name] = value.clone();
+        }
+        let document = json!({"identity": identity});
+        let message = with("/platform_metadata/b64_identity", identity_of(&document));
+        assert_eq!(refusal(&message).is_none(), is_taken, "{document}");
+    }
 }
 
 proptest! {

@@ -16,7 +16,7 @@ const SEEDS: u64 = 1_000;
 const TIMES_MIN: u32 = 5;
 
 /// Events with their reason, as the golden scripts show them.
-const EVENTS: [&str; 51] = [
+const EVENTS: [&str; 53] = [
     "connected",
     "connected (redelivery)",
     "updated",
@@ -25,6 +25,8 @@ const EVENTS: [&str; 51] = [
     "active (offline)",
     "inactive",
     "unverified",
+    "unverified (disconnect)",
+    "unverified (no_subscriber)",
     "disconnected (message)",
     "disconnected (cleared)",
     "disconnected (inactive)",
@@ -42,9 +44,11 @@ const EVENTS: [&str; 51] = [
     "tenant-lost (directory)",
     "inventory-suppressed (org_id)",
     "inventory-suppressed (identity_org_id)",
+    "inventory-suppressed (identity_account)",
     "inventory-suppressed (identity_type)",
     "inventory-suppressed (identity_auth_type)",
     "inventory-suppressed (identity_system)",
+    "inventory-suppressed (identity_members)",
     "inventory-suppressed (no_id_fact)",
     "delivery sent",
     "delivery queued (no_subscriber)",
@@ -71,10 +75,11 @@ const EVENTS: [&str; 51] = [
 ];
 
 /// What shows in rows and inputs only.
-const QUIET: [&str; 9] = [
+const QUIET: [&str; 10] = [
     "debt kept by an offline row",
     "epoch in both",
     "epoch in one",
+    "doubt settled by a probe",
     "dialect draft",
     "dialect rhc",
     "failures counted",
@@ -171,6 +176,10 @@ impl Met {
         };
         if row.offline.is_some() && row.inventory_owed.is_some() {
             self.meet("debt kept by an offline row".to_owned());
+        }
+        let was_in_doubt = before.unverified_at.is_some() && row.offline.is_some();
+        if was_in_doubt && record.arrival.at.topic == Topic::Receipts {
+            self.meet("doubt settled by a probe".to_owned());
         }
         if row.tenant_lookup_failure_count > before.tenant_lookup_failure_count {
             self.meet("failures counted".to_owned());

@@ -1,7 +1,7 @@
 //! Two promises of the design that need no oracle, kept on every history.
 
 use rollcall_model::ingress::Dialect;
-use rollcall_model::row::Presence;
+use rollcall_model::row::{Destination, Presence};
 use rollcall_model::{ClientId, Derived, Event, Millis, Policy};
 use rollcall_oracle::Oracle;
 use rollcall_oracle::history::{Batch, History, Random, Record};
@@ -107,6 +107,7 @@ fn spoken(random: &mut Random, policy: &Policy) -> Vec<Record> {
                     message_id: String::new(),
                     answers: None,
                     error: None,
+                    destination: Destination::default(),
                 });
             }
             (record.arrival.appended_at, record.arrival.received_at) = (at, at);

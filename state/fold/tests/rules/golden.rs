@@ -21,7 +21,8 @@ macro_rules! groups {
 }
 
 groups! {
-    ordering, tenants, inventory, messages, inactivity, unverified, retention, deliveries, rules,
+    ordering, tenants, inventory, messages, inactivity, unverified, retention, deliveries, probes,
+    rules,
 }
 
 /// Every script of a group, by name.

@@ -3,7 +3,8 @@
 //! Written from DESIGN.md section 4, not from the fold's code.
 
 use rollcall_fold::{Context, Ignored, Rows, Step, delivery_due, due};
-use rollcall_model::row::{GUARD_IDS_MAX, Kind, Presence};
+use rollcall_model::ingress::Dialect;
+use rollcall_model::row::{GUARD_IDS_MAX, Kind, OfflineFact, Presence};
 use rollcall_model::{
     Cause, ClientId, ConnectionEvent, ConnectionRow, Delivery, DeliveryState, Derived, Event,
     EventKind, LookupId, RequestId, Suppressed, TimerKind,
@@ -21,7 +22,10 @@ pub(crate) fn check_event(
 ) {
     check(ctx, client, before, step);
     // A message is two things, a sign of life and perhaps an answer; each may be ignored alone.
-    if step.note.is_some() && !matches!(event, Event::Message(_)) {
+    if step.note == Some(Ignored::AlreadyOffline) {
+        check_gone_again(&before.connection, &step.rows.connection);
+        assert!(step.derived.is_empty(), "an ignored event tells nothing");
+    } else if step.note.is_some() && !matches!(event, Event::Message(_)) {
         assert_eq!(&step.rows, before, "an ignored event changes nothing");
         assert!(step.derived.is_empty(), "an ignored event tells nothing");
     }
@@ -98,10 +102,9 @@ fn check_row(row: &ConnectionRow, ctx: &Context<'_>) {
             "an offline row has no pending look-up"
         );
         let kind = due(row, ctx.policy).map(|(_, kind)| kind);
-        assert_eq!(
-            kind,
-            Some(TimerKind::Retention),
-            "an offline row only waits to leave"
+        assert!(
+            matches!(kind, Some(TimerKind::Retention | TimerKind::Probe)),
+            "an offline row only waits to leave, and for its probe"
         );
     }
     if row.org_id.is_empty() {
@@ -152,6 +155,30 @@ fn check_change(before: &ConnectionRow, row: &ConnectionRow, ctx: &Context<'_>) 
     if before.presence != Presence::Offline {
         assert_eq!(row.session.connected_at, before.session.connected_at);
     }
+}
+
+/// Of a client that is gone already, only the receipt that it is known by may change.
+fn check_gone_again(before: &Option<ConnectionRow>, after: &Option<ConnectionRow>) {
+    let (Some(before), Some(after)) = (before, after) else {
+        panic!("a client without a row is not offline");
+    };
+    let (Some(was), Some(is)) = (before.offline, after.offline) else {
+        panic!("an offline row says since when");
+    };
+    let same = OfflineFact {
+        received: was.received,
+        sent: was.sent,
+        ..is
+    };
+    let same = ConnectionRow {
+        offline: Some(same),
+        due_at: before.due_at,
+        revision: before.revision,
+        updated_at: before.updated_at,
+        ..after.clone()
+    };
+    assert_eq!(&same, before);
+    assert!(!is.received.is_before(&was.received, 0));
 }
 
 fn check_delivery(before: Option<&Delivery>, delivery: &Delivery, ctx: &Context<'_>) {
@@ -230,7 +257,8 @@ fn check_inventory(ctx: &Context<'_>, client: &ClientId, step: &Step) {
     for why in suppressed {
         assert!(Suppressed::from_name(why).is_some(), "{why}");
         let row = row.expect("a row is told of");
-        assert!(row.kind == Kind::Host && row.canonical_facts.is_some());
+        assert!(row.kind == Kind::Host || row.dialect == Dialect::Rhc);
+        assert!(row.canonical_facts.is_some());
         assert!(!row.org_id.is_empty() && row.presence != Presence::Offline);
         assert_eq!(
             (row.refreshed_at, row.inventory_owed),

@@ -82,6 +82,7 @@ proptest! {
         let gone = Offline {
             dialect: Dialect::Draft,
             message_id: String::new(),
+            sent: None,
             epoch: None,
             reason: OfflineReason::Cleared,
         };

@@ -137,6 +137,7 @@ fn phrases(changed: &[(&'static str, String)]) -> Vec<String> {
             "connected_at" => "new session".to_owned(),
             "facts" => "facts".to_owned(),
             "activity" => "activity".to_owned(),
+            "no_subscriber" if !is_none => format!("{value} without subscriber"),
             "attempt" => format!("attempt {value}"),
             "detail" if !is_none => value.clone(),
             "body" if is_none => "body dropped".to_owned(),

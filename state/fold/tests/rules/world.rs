@@ -238,6 +238,8 @@ pub(crate) fn arrival(topic: Topic, offset: u64, appended_at: Millis) -> Arrival
         },
         appended_at,
         received_at: appended_at,
+        bridge: 0,
+        received_order: 0,
         is_retained: false,
         is_redelivery: false,
     }
@@ -272,7 +274,7 @@ pub(crate) fn host_facts(name: &str) -> Json {
 
 /// The identity of a System of `org_id`, as inventory takes it.
 pub(crate) fn system_identity(org_id: &str) -> Json {
-    let system = r#"{"cn":"c1","cert_type":"system"}"#;
+    let system = r#"{"cn":"cabb61b6-e61d-4d70-b475-01f5c009e93c","cert_type":"system"}"#;
     let proof = format!(r#""type":"System","auth_type":"cert-auth","system":{system}"#);
     Json::new(&format!(
         r#"{{"identity":{{"org_id":"{org_id}",{proof}}}}}"#

@@ -10,6 +10,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::text::fits;
 use crate::json::Json;
 
 /// By one of these inventory knows a host again; the others only describe it.
@@ -18,9 +19,23 @@ const IDS: [&str; 3] = ["insights_id", "provider_id", "subscription_manager_id"]
 /// Clouds that inventory knows.
 const PROVIDERS: [&str; 6] = ["alibaba", "aws", "azure", "discovery", "gcp", "ibm"];
 
-const FQDN_CHARS_MAX: usize = 255;
+/// Inventory shows a host without a name of its own under its `fqdn`, and keeps 200 characters.
+const FQDN_CHARS_MAX: usize = 200;
 const PROVIDER_ID_CHARS_MAX: usize = 500;
 const SATELLITE_ID_DIGITS: usize = 10;
+
+/// What firmware and agents write where they know nothing, in lower case. Inventory takes two hosts
+/// with one `provider_id` for one.
+const PLACEHOLDERS: [&str; 8] = [
+    "default string",
+    "n/a",
+    "none",
+    "not available",
+    "not specified",
+    "null",
+    "undefined",
+    "unknown",
+];
 
 /// Octets of an Ethernet and of an InfiniBand address, in hexadecimal digits.
 const MAC_DIGITS: [usize; 2] = [12, 40];
@@ -97,22 +112,34 @@ fn list(value: &RawValue, is_taken: fn(&str) -> bool) -> Option<Fact> {
     (!taken.is_empty()).then_some(Fact::List(taken))
 }
 
-/// One form of each UUID, or inventory would take two for two hosts.
+/// One form of each UUID, or inventory would take two for two hosts. The first and the last one
+/// stand for "none": inventory keeps the first for every host without an `insights_id`, so a host
+/// that sent it would overwrite another.
 fn uuid(text: &str) -> Option<String> {
-    Uuid::try_parse(text).ok().map(|id| id.to_string())
+    let id = Uuid::try_parse(text).ok()?;
+    (!id.is_nil() && !id.is_max()).then(|| id.to_string())
 }
 
 fn fqdn(text: &str) -> Option<String> {
-    (1..=FQDN_CHARS_MAX)
-        .contains(&text.chars().count())
-        .then(|| text.to_owned())
+    fits(text, FQDN_CHARS_MAX).then(|| text.to_owned())
 }
 
 /// A cloud's own name of the machine; of some clouds a UUID.
 fn provider_id(text: &str) -> Option<String> {
-    let is_blank = text.chars().all(char::is_whitespace);
-    let is_long = text.chars().count() > PROVIDER_ID_CHARS_MAX;
-    (!is_blank && !is_long).then(|| uuid(text).unwrap_or_else(|| text.to_owned()))
+    if Uuid::try_parse(text).is_ok() {
+        return uuid(text);
+    }
+    let is_taken = fits(text, PROVIDER_ID_CHARS_MAX) && !is_placeholder(text);
+    is_taken.then(|| text.to_owned())
+}
+
+/// Whether many machines would say so.
+fn is_placeholder(text: &str) -> bool {
+    let is_zero = text.bytes().all(|byte| matches!(byte, b'0' | b'-'));
+    is_zero
+        || PLACEHOLDERS
+            .iter()
+            .any(|word| word.eq_ignore_ascii_case(text))
 }
 
 fn provider_type(text: &str) -> Option<String> {

@@ -45,6 +45,48 @@ fn a_uuid_has_one_form() {
     }
 }
 
+/// Two hosts that say the same of themselves are one to inventory.
+#[test]
+fn what_many_hosts_say_is_no_id() {
+    for text in [
+        "00000000-0000-0000-0000-000000000000",
+        "00000000000000000000000000000000",
+        "{00000000-0000-0000-0000-000000000000}",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+    ] {
+        let value = format!("\"{text}\"");
+        for name in [
+            "insights_id",
+            "subscription_manager_id",
+            "bios_uuid",
+            "satellite_id",
+        ] {
+            assert_eq!(left(name, &value), None, "{name} {text}");
+        }
+        let facts = format!(r#"{{"provider_id": {value}, "provider_type": "azure"}}"#);
+        assert_eq!(Facts::accepted(&json(&facts)), Facts::default(), "{text}");
+    }
+    for text in [
+        "unknown",
+        "None",
+        "NULL",
+        "Not Specified",
+        "not available",
+        "N/A",
+        "undefined",
+        "Default string",
+        "0",
+        "0000-0000",
+        "-",
+    ] {
+        let facts = format!(r#"{{"provider_id": "{text}", "provider_type": "aws"}}"#);
+        assert_eq!(Facts::accepted(&json(&facts)), Facts::default(), "{text}");
+    }
+    let facts = json(r#"{"provider_id": "unknown-1", "provider_type": "aws"}"#);
+    assert!(Facts::accepted(&facts).has_id());
+}
+
 #[test]
 fn a_satellite_id_is_a_uuid_or_ten_digits() {
     assert_eq!(texts("satellite_id", "\"1234567890\""), ["1234567890"]);
@@ -56,15 +98,37 @@ fn a_satellite_id_is_a_uuid_or_ten_digits() {
 }
 
 #[test]
-fn a_name_has_up_to_255_characters() {
+fn a_name_has_up_to_200_characters_when_its_case_is_folded() {
     for (text, is_taken) in [
         ("h".to_owned(), true),
-        ("é".repeat(255), true),
-        ("h".repeat(256), false),
+        ("h".repeat(200), true),
+        ("h".repeat(201), false),
+        ("h".repeat(255), false),
+        ("é".repeat(66), true),
+        ("İ".repeat(67), false),
+        ("İ".repeat(128), false),
+        ("ΐ".repeat(66), true),
+        (" ".to_owned(), false),
         (String::new(), false),
     ] {
         let found = texts("fqdn", &format!("\"{text}\""));
         assert_eq!(found, [text.clone()][..usize::from(is_taken)], "{text}");
+    }
+}
+
+/// Inventory takes NUL out, calls four more characters blank than Unicode, and refuses the host.
+#[test]
+fn a_text_that_inventory_would_change_is_left_out() {
+    for escape in ["0000", "001c", "001d", "001e", "001f"] {
+        for text in [format!("\\u{escape}"), format!("a\\u{escape}b")] {
+            assert_eq!(left("fqdn", &format!("\"{text}\"")), None, "{text}");
+            let facts = format!(r#"{{"provider_id": "{text}", "provider_type": "aws"}}"#);
+            assert_eq!(Facts::accepted(&json(&facts)), Facts::default(), "{text}");
+        }
+    }
+    for text in ["\\u0085", "\\u00a0", "\\u2003", "\\t\\n"] {
+        let facts = format!(r#"{{"provider_id": "{text}", "provider_type": "aws"}}"#);
+        assert_eq!(Facts::accepted(&json(&facts)), Facts::default(), "{text}");
     }
 }
 
@@ -144,9 +208,15 @@ fn a_provider_has_a_type_and_an_id_or_neither() {
     );
     assert_eq!(names(r#"{"provider_id": "i-0A"}"#), [""; 0]);
     assert_eq!(names(r#"{"provider_type": "aws"}"#), [""; 0]);
-    let long = "i".repeat(501);
-    let text = format!(r#"{{"provider_id": "{long}", "provider_type": "aws"}}"#);
-    assert_eq!(names(&text), [""; 0]);
+    for (id, expected) in [
+        ("i".repeat(500), &both[..]),
+        ("i".repeat(501), &[]),
+        ("İ".repeat(166), &both),
+        ("İ".repeat(167), &[]),
+    ] {
+        let text = format!(r#"{{"provider_id": "{id}", "provider_type": "aws"}}"#);
+        assert_eq!(names(&text), expected, "{id}");
+    }
     let upper = UUID.to_ascii_uppercase();
     let text = format!(r#"{{"provider_id": "{upper}", "provider_type": "Azure"}}"#);
     let facts = Facts::accepted(&json(&text));
@@ -204,7 +274,8 @@ fn only_three_facts_tell_a_host() {
 fn identity(member: &str, value: &str) -> Json {
     let mut document = json(
         r#"{"identity": {"org_id": "1", "type": "System", "auth_type": "cert-auth",
-            "system": {"cn": "c", "cert_type": "system"}, "internal": {"org_id": "1"}}}"#,
+            "account_number": "111000", "internal": {"org_id": "1"}, "system":
+            {"cn": "cabb61b6-e61d-4d70-b475-01f5c009e93c", "cert_type": "system"}}}"#,
     )
     .value();
     if let Some(found) = document.pointer_mut(&format!("/identity/{member}")) {
@@ -222,12 +293,34 @@ fn an_identity_is_refused_for_one_reason() {
         ("org_id", "\"2\"", Suppressed::IdentityOrgId),
         ("org_id", "null", Suppressed::IdentityOrgId),
         ("org_id", "1", Suppressed::IdentityOrgId),
+        ("account_number", "111000", Suppressed::IdentityAccount),
+        (
+            "account_number",
+            "\"12345678901\"",
+            Suppressed::IdentityAccount,
+        ),
+        (
+            "account_number",
+            "\"1\\u0000\"",
+            Suppressed::IdentityAccount,
+        ),
         ("type", "\"system\"", Suppressed::IdentityType),
         ("type", "null", Suppressed::IdentityType),
         ("auth_type", "\"cert\"", Suppressed::IdentityAuthType),
         ("auth_type", "null", Suppressed::IdentityAuthType),
         ("system", "null", Suppressed::IdentitySystem),
         ("system/cn", "\"\"", Suppressed::IdentitySystem),
+        ("system/cn", "\"edge-1\"", Suppressed::IdentitySystem),
+        (
+            "system/cn",
+            "\"{cabb61b6-e61d-4d70-b475-01f5c009e93c}\"",
+            Suppressed::IdentitySystem,
+        ),
+        (
+            "system/cert_type",
+            "\"toaster\"",
+            Suppressed::IdentitySystem,
+        ),
         ("system/cert_type", "null", Suppressed::IdentitySystem),
     ] {
         assert_eq!(
@@ -236,13 +329,46 @@ fn an_identity_is_refused_for_one_reason() {
             "{member} {value}"
         );
     }
-    for value in ["User", "ServiceAccount", "Associate", "X509"] {
-        let mut document = identity("type", &format!("\"{value}\"")).value();
-        document["identity"]["system"] = serde_json::Value::Null;
-        assert_eq!(verdict(&json(&document.to_string())), Ok(()), "{value}");
+    for (member, value) in [
+        ("system/cn", "\"CABB61B6E61D4D70B47501F5C009E93C\""),
+        ("system/cert_type", "\"Satellite\""),
+        ("account_number", "null"),
+    ] {
+        assert_eq!(verdict(&identity(member, value)), Ok(()), "{member}");
     }
     for document in ["{}", "null", "[]", "\"identity\"", r#"{"identity": []}"#] {
         assert_eq!(verdict(&json(document)), Err(Suppressed::IdentityOrgId));
+    }
+}
+
+#[test]
+fn an_identity_has_what_its_type_asks_for() {
+    let service = r#"{"client_id": "c", "username": "u"}"#;
+    let x509 = r#"{"subject_dn": "s", "issuer_dn": "i"}"#;
+    let why = Err(Suppressed::IdentityMembers);
+    let facts = json(&format!(r#"{{"insights_id": "{UUID}"}}"#));
+    for (kind, part, value, expected) in [
+        ("User", "x", "1", Ok(())),
+        ("User", "user", "{}", Ok(())),
+        ("User", "user", "null", why),
+        ("ServiceAccount", "service_account", service, Ok(())),
+        ("ServiceAccount", "x", "1", why),
+        ("ServiceAccount", "service_account", "{}", why),
+        ("Associate", "service_account", service, Ok(())),
+        ("Associate", "associate", "{}", why),
+        ("X509", "x509", x509, Ok(())),
+        (
+            "X509",
+            "x509",
+            r#"{"subject_dn": "s", "issuer_dn": ""}"#,
+            why,
+        ),
+    ] {
+        let text = format!(
+            r#"{{"identity": {{"org_id": "1", "type": "{kind}", "auth_type": "jwt-auth",
+                "{part}": {value}}}}}"#
+        );
+        assert_eq!(check("1", &json(&text), &facts), expected, "{kind} {value}");
     }
 }
 
@@ -257,6 +383,8 @@ fn a_message_needs_an_id_fact_and_a_short_organisation() {
         let identity = identity("org_id", &format!("\"{org_id}\""));
         assert_eq!(check(&org_id, &identity, &id), expected);
     }
+    let identity = identity("org_id", r#""1\u0000""#);
+    assert_eq!(check("1\0", &identity, &id), Err(Suppressed::OrgId));
 }
 
 #[test]
@@ -283,7 +411,11 @@ fn a_system_owns_itself_by_its_certificate() {
 fn only_a_uuid_of_36_characters_is_a_profile_id() {
     let id = |text: &str| profile_id(&ClientId::new(text).unwrap());
     assert_eq!(id(&UUID.to_ascii_uppercase()).as_deref(), Some(UUID));
-    for text in ["c1", "cabb61b6e61d4d70b47501f5c009e93c"] {
+    for text in [
+        "c1",
+        "cabb61b6e61d4d70b47501f5c009e93c",
+        "00000000-0000-0000-0000-000000000000",
+    ] {
         assert_eq!(id(text), None, "{text}");
     }
 }

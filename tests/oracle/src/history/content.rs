@@ -8,7 +8,7 @@ use rollcall_model::row::{Destination, Kind, Protocol};
 use super::random::Random;
 
 /// The first three tell inventory which host it is; the others in part, or not.
-const FACTS: [&str; 12] = [
+const FACTS: [&str; 16] = [
     r#"{"insights_id":"cabb61b6-e61d-4d70-b475-01f5c009e93c"}"#,
     r#"{"subscription_manager_id":"CABB61B6E61D4D70B47501F5C009E93C","fqdn":"b"}"#,
     r#"{"provider_id":"i-1","provider_type":"AWS","fqdn":"c"}"#,
@@ -21,6 +21,10 @@ const FACTS: [&str; 12] = [
     r#"{"provider_id":" ","provider_type":"gcp"}"#,
     r#"{"provider_id":"i-1","provider_type":"attic"}"#,
     r#"{"insights_id":5,"subscription_manager_id":["a"]}"#,
+    r#"{"insights_id":"00000000-0000-0000-0000-000000000000"}"#,
+    r#"{"provider_id":"Unknown","provider_type":"aws"}"#,
+    r#"{"provider_id":"i\u001c","provider_type":"aws"}"#,
+    r#"{"provider_id":"FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF","provider_type":"azure"}"#,
 ];
 const DISPATCHERS: [&str; 6] = [
     r#"{"rhc-worker-playbook":{}}"#,
@@ -100,17 +104,26 @@ pub(super) fn identity(random: &mut Random, org_id: &str) -> String {
             r#"{{"identity":{{"org_id":"{org_id}","type":"{kind}","auth_type":"{proof}"{rest}}}}}"#
         )
     };
-    let system = r#","system":{"cn":"c","cert_type":"system"}"#;
+    let system = r#","system":{"cn":"cabb61b6-e61d-4d70-b475-01f5c009e93c","cert_type":"system"}"#;
     if random.percent(75) {
         return written(org_id, "System", "cert-auth", system);
     }
-    match random.below(9) {
+    match random.below(12) {
         0 => written(org_id, "User", "jwt-auth", ""),
         1 => written("org-else", "System", "cert-auth", system),
         2 => written(org_id, "Toaster", "cert-auth", system),
         3 => written(org_id, "System", "handshake", system),
         4 => written(org_id, "System", "cert-auth", ""),
-        5 => written(org_id, "System", "cert-auth", r#","system":{"cn":"c"}"#),
+        5 => {
+            let edge = r#","system":{"cn":"edge-1","cert_type":"system"}"#;
+            written(org_id, "System", "cert-auth", edge)
+        }
+        9 => written(org_id, "User", "jwt-auth", r#","account_number":111000"#),
+        10 => written(org_id, "ServiceAccount", "jwt-auth", ""),
+        11 => {
+            let x509 = r#","x509":{"subject_dn":"s","issuer_dn":"i"}"#;
+            written(org_id, "X509", "x509", x509)
+        }
         6 => "{}".to_owned(),
         7 => "null".to_owned(),
         _ => r#"{"type":"System"}"#.to_owned(),

@@ -2,7 +2,7 @@
 //! publish on its way.
 
 use rollcall_model::event::{Message, Offline, Online};
-use rollcall_model::row::OfflineReason;
+use rollcall_model::row::{Destination, OfflineReason};
 use rollcall_model::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
 use rollcall_model::{ClientId, DeliveryId, Event, Millis, Policy};
 
@@ -23,7 +23,13 @@ pub(super) struct Publish {
     pub(super) received_ago_ms: i64,
     /// When it was received, for one that came before; wins over `received_ago_ms`.
     pub(super) received_at: Option<Millis>,
+    /// Which bridge received it, and as its how manieth; 0 for one that has no name or no count.
+    pub(super) bridge: u64,
+    pub(super) order: i64,
 }
+
+/// Bridges by the hashes of their names; the first of them has none.
+const BRIDGES: [u64; 4] = [0, 11, 11, 12];
 
 /// What may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +83,8 @@ pub(super) struct Device {
     /// How far its clock is ahead.
     clock_ms: i64,
     handshakes: u64,
+    /// How many of its publishes were received.
+    received: i64,
     /// The publishes before, oldest first.
     published: Vec<(Publish, Millis)>,
     retained: Option<Publish>,
@@ -93,6 +101,7 @@ impl Device {
             epoch: 5,
             clock_ms: *random.pick(&[0, 0, 0, -300, HOUR_MS, -HOUR_MS]),
             handshakes: 0,
+            received: 0,
             published: Vec::new(),
             retained: None,
         }
@@ -113,7 +122,7 @@ impl Device {
             }
             Move::Handshake => vec![self.handshake(random, now)],
             Move::Swapped => self.swapped(random, policy, now),
-            Move::Offline => vec![self.offline(random)],
+            Move::Offline => vec![self.offline(random, now)],
             Move::Message => vec![publish(message(None, None))],
             Move::BrokerLost => vec![publish(Event::BrokerLost)],
             Move::RetainedAbsent => vec![publish(Event::RetainedAbsent)],
@@ -132,6 +141,7 @@ impl Device {
         for publish in &mut fresh {
             publish.received_ago_ms = transit_ms(random, policy);
             publish.is_redelivery = random.percent(8);
+            self.receive(random, publish);
             if matches!(publish.event, Event::Online(_)) {
                 self.retained = Some(publish.clone());
             }
@@ -140,6 +150,13 @@ impl Device {
         let forgotten = self.published.len().saturating_sub(REMEMBERED_MAX);
         self.published.drain(..forgotten);
         fresh
+    }
+
+    /// A bridge counts the publish as its latest, if it counts.
+    fn receive(&mut self, random: &mut Random, publish: &mut Publish) {
+        self.received += 1;
+        publish.bridge = *random.pick(&BRIDGES);
+        publish.order = if random.percent(85) { self.received } else { 0 };
     }
 
     /// The device answers a delivery.
@@ -182,7 +199,7 @@ impl Device {
         vec![second, first]
     }
 
-    fn offline(&mut self, random: &mut Random) -> Publish {
+    fn offline(&mut self, random: &mut Random, now: Millis) -> Publish {
         let ended = match random.below(10) {
             0 => self.epoch - 1,
             1 => self.epoch + 1,
@@ -192,6 +209,9 @@ impl Device {
         let mut publish = publish(Event::Offline(Offline {
             dialect: self.says.dialect,
             message_id: "will".to_owned(),
+            sent: self
+                .has_clock
+                .then(|| now + self.clock_ms - *random.pick(&[0, 0, 1, MINUTE_MS, HOUR_MS])),
             epoch: (self.has_epochs && random.percent(85)).then_some(ended),
             reason: *random.pick(&reasons),
         }));
@@ -204,12 +224,16 @@ impl Device {
         let count = 1 + random.below(4);
         let from = self.published.len().saturating_sub(count);
         let mut again = Vec::new();
-        for (before, at) in &self.published[from..] {
+        for (before, at) in self.published[from..].to_vec().iter() {
             let mut publish = before.clone();
             publish.is_redelivery = is_dup;
             publish.received_ago_ms = transit_ms(random, policy);
-            // A bridge that writes a record twice gives it the time that it had.
+            // A bridge that writes a record twice gives it the time and number that it had.
             publish.received_at = random.percent(30).then_some(*at);
+            if publish.received_at.is_none() {
+                self.received += 1;
+                publish.order = publish.order.signum() * self.received;
+            }
             again.push(publish);
         }
         again
@@ -260,6 +284,7 @@ impl Device {
         publish.is_redelivery = random.percent(10);
         publish.received_ago_ms = 0;
         publish.received_at = None;
+        self.receive(random, &mut publish);
         publish
     }
 }
@@ -272,6 +297,8 @@ pub(super) fn publish(event: Event) -> Publish {
         is_redelivery: false,
         received_ago_ms: 0,
         received_at: None,
+        bridge: 0,
+        order: 0,
     }
 }
 
@@ -281,6 +308,10 @@ fn message(answers: Option<DeliveryId>, error: Option<String>) -> Event {
         message_id: String::new(),
         answers,
         error,
+        destination: Destination {
+            mqtt_topic: "redhat/insights/out/it".to_owned(),
+            ..Destination::default()
+        },
     })
 }
 

@@ -184,6 +184,8 @@ impl Maker {
             at,
             appended_at,
             received_at: received_at.unwrap_or(appended_at - publish.received_ago_ms),
+            bridge: publish.bridge,
+            received_order: publish.order,
             is_retained: publish.is_retained,
             is_redelivery: publish.is_redelivery,
         };
@@ -350,7 +352,7 @@ impl Maker {
         };
         let body = match self.random.percent(50) {
             true => RequestBody::Command {
-                command: "ping".to_owned(),
+                command: (*self.random.pick(&["ping", "disconnect"])).to_owned(),
                 arguments: empty,
             },
             false => RequestBody::Data {
@@ -371,6 +373,9 @@ impl Maker {
     fn receipt(&mut self, delivery_id: DeliveryId, attempt: u32) -> Event {
         let outcomes = [
             ReceiptOutcome::Acknowledged,
+            ReceiptOutcome::Acknowledged,
+            ReceiptOutcome::NoSubscriber,
+            ReceiptOutcome::NoSubscriber,
             ReceiptOutcome::NoSubscriber,
             ReceiptOutcome::Failed,
         ];
@@ -378,7 +383,7 @@ impl Maker {
             delivery_id,
             attempt,
             outcome: *self.random.pick(&outcomes),
-            broker_reason_code: 0,
+            broker_reason_code: *self.random.pick(&[0, 0, 0, 0x80, 0x82, 0x95]),
         })
     }
 

@@ -82,6 +82,7 @@ impl fmt::Display for History {
                 write!(f, "    {} {}", arrival.at, record.client)?;
                 write!(f, " appended {}", arrival.appended_at)?;
                 write!(f, " received {}", arrival.received_at)?;
+                write!(f, " by {} as {}", arrival.bridge, arrival.received_order)?;
                 write!(f, "{}", if arrival.is_retained { " retained" } else { "" })?;
                 write!(f, "{}", if arrival.is_redelivery { " dup" } else { "" })?;
                 writeln!(f, ": {:?}", record.event)?;

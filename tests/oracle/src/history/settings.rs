@@ -35,6 +35,9 @@ pub(super) fn policy(random: &mut Random) -> Policy {
     if random.percent(30) {
         policy.delivery_attempts_max = *random.pick(&[0, 1, 2, 3]);
     }
+    if random.percent(40) {
+        policy.no_subscriber_max = *random.pick(&[0, 1, 2]);
+    }
     policy
 }
 
@@ -53,6 +56,7 @@ pub(super) fn wait_ms(random: &mut Random, policy: &Policy) -> i64 {
             .disconnect_after_ms
             .saturating_add(policy.activity_step_ms),
         policy.unverified_after_ms,
+        policy.probe_after_ms,
         policy.delivery_deadline_ms,
         policy.delivery_backoff_ms_max,
         policy.answer_window_ms,
@@ -90,6 +94,7 @@ fn short(random: &mut Random) -> Policy {
         inactive_after_ms: some(),
         disconnect_after_ms: some(),
         unverified_after_ms: some(),
+        probe_after_ms: some(),
         delivery_deadline_ms: some(),
         delivery_backoff_ms_min: some() / 10,
         delivery_backoff_ms_max: some(),
@@ -114,6 +119,7 @@ fn at_once() -> Policy {
         inactive_after_ms: 0,
         disconnect_after_ms: 0,
         unverified_after_ms: 0,
+        probe_after_ms: 1,
         delivery_deadline_ms: 0,
         delivery_backoff_ms_min: 0,
         delivery_backoff_ms_max: 0,
@@ -138,6 +144,8 @@ fn endless() -> Policy {
         inactive_after_ms: i64::MAX,
         disconnect_after_ms: i64::MAX,
         unverified_after_ms: i64::MAX,
+        probe_after_ms: i64::MAX,
+        no_subscriber_max: u32::MAX,
         delivery_deadline_ms: i64::MAX,
         delivery_attempts_max: u32::MAX,
         delivery_backoff_ms_min: i64::MAX,

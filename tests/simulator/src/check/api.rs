@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use rollcall_api::Lookup;
 use rollcall_model::row::Presence;
 use rollcall_model::{ConnectionRow, Topic};
 use rollcall_schemas::Record;
@@ -45,9 +44,6 @@ fn shown(history: &History, rows: &BTreeMap<Bytes, Bytes>) -> Result<(), String>
                     row.client_id
                 ));
             }
-        }
-        if shown.lookup == Lookup::Relaxed {
-            continue;
         }
         let mut expected = Vec::new();
         for value in rows.values() {

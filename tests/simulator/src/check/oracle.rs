@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use rollcall_model::{ConnectionRow, Delivery, Derived, Topic};
+use rollcall_log::Stored;
+use rollcall_model::{ConnectionRow, Delivery, Derived, Millis, Topic};
 use rollcall_oracle::Oracle;
 use rollcall_schemas::{Record, inventory};
 use rollcall_tables::Table;
@@ -42,23 +43,62 @@ fn fold(
 ) -> Vec<Derived> {
     let (batch, policy) = (&committed.batch, &committed.policy);
     let mut derived = oracle.begin(policy, batch.now, batch.timers_at);
+    let mut left: Vec<(Topic, &[Stored])> = Vec::new();
     for range in &batch.inputs {
-        let place = Place {
-            topic: range.topic,
-            partition,
-            partitions: history.partitions,
-        };
         let records = history.records_of(range.topic, partition);
         let from = usize::try_from(range.from).unwrap_or(usize::MAX);
         let to = usize::try_from(range.to).unwrap_or(usize::MAX);
-        for record in records.get(from..to).unwrap_or_default() {
-            // What cannot be read is dead-lettered, and no affair of the rules.
-            if let Ok((client, event, arrival)) = read(place, policy, record) {
-                derived.extend(oracle.apply(&client, &event, &arrival));
-            }
+        left.push((range.topic, records.get(from..to).unwrap_or_default()));
+    }
+    while let Some((topic, record)) = take_first(&mut left) {
+        let place = Place {
+            topic,
+            partition,
+            partitions: history.partitions,
+        };
+        // What cannot be read is dead-lettered, and no affair of the rules.
+        if let Ok((client, event, arrival)) = read(place, policy, record) {
+            derived.extend(oracle.apply(&client, &event, &arrival));
         }
     }
     derived
+}
+
+/// Takes what is folded next: what was appended first, of equals in the order of the topics; but of
+/// `status` and `messages` what its bridge wrote first.
+fn take_first<'a>(left: &mut [(Topic, &'a [Stored])]) -> Option<(Topic, &'a Stored)> {
+    let first_of = |topic: Topic| {
+        let found = left.iter().find(|(one, _)| *one == topic)?;
+        found.1.first()
+    };
+    let is_free = |topic: Topic, record: &Stored| {
+        let other = match topic {
+            Topic::Status => Topic::Messages,
+            Topic::Messages => Topic::Status,
+            _ => return true,
+        };
+        let header = record.headers.iter().find(|(name, _)| name == "behind");
+        let text = header.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+        let behind = text.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+        first_of(other).is_none_or(|other| other.offset >= behind)
+    };
+    let mut firsts: Vec<(Millis, usize)> = Vec::new();
+    for only_free in [true, false] {
+        for (number, (topic, records)) in left.iter().enumerate() {
+            let first = records
+                .first()
+                .filter(|first| !only_free || is_free(*topic, first));
+            firsts.extend(first.map(|first| (first.appended_at, number)));
+        }
+        if !firsts.is_empty() {
+            break;
+        }
+    }
+    let (_, number) = firsts.into_iter().min()?;
+    let (topic, records) = &mut left[number];
+    let (first, rest) = records.split_first()?;
+    *records = rest;
+    Some((*topic, first))
 }
 
 /// The derived records of a batch but its dead letters, in order.

@@ -40,6 +40,8 @@ pub fn read(
         },
         appended_at: record.appended_at,
         received_at: record.appended_at,
+        bridge: 0,
+        received_order: 0,
         is_retained: false,
         is_redelivery: false,
     };
@@ -50,6 +52,11 @@ pub fn read(
         _ => {
             let ingress: Ingress = decode(value)?;
             arrival.received_at = ingress.received_at.min(record.appended_at);
+            arrival.bridge = match ingress.bridge.as_str() {
+                "" => 0,
+                name => xxhash_rust::xxh3::xxh3_64(name.as_bytes()),
+            };
+            arrival.received_order = ingress.received_order;
             arrival.is_retained = ingress.retain;
             arrival.is_redelivery = ingress.dup;
             publish(place, policy, &client, &ingress)?

@@ -1,10 +1,14 @@
 //! A stream: what it takes, what it gives, and who may go on with it.
 
 use bytes::Bytes;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::types::RDKafkaRespErr;
 use rollcall_model::Millis;
+use rollcall_tests::eventually;
 
 use super::*;
+use crate::broker::tests::cluster;
 
 /// A stream at `from` that is being fetched.
 fn stream(from: u64) -> Stream {
@@ -124,4 +128,98 @@ fn a_failure_comes_behind_what_was_fetched() {
     assert_eq!(broken.next, 6);
     assert!(!broken.why.is_empty());
     assert_eq!(take(&mut stream, 10, 100), [5]);
+}
+
+/// Publishes to a partition, as somebody else does.
+struct Publisher {
+    producer: ThreadedProducer<DefaultProducerContext>,
+    topic: String,
+    /// Records published so far.
+    count: u64,
+}
+
+impl Publisher {
+    fn publish(&mut self, bytes: usize) {
+        let payload = vec![b'x'; bytes];
+        let record = BaseRecord::<(), _>::to(&self.topic).payload(&payload);
+        self.producer
+            .send(record)
+            .map_err(|(error, _)| error)
+            .unwrap();
+        self.producer.flush(Duration::from_secs(30)).unwrap();
+        self.count += 1;
+    }
+}
+
+const PLACE: Place = (Topic::Status, 0);
+
+const ALL: ReadLimit = ReadLimit {
+    records: 1_000,
+    bytes: 64 * 1024 * 1024,
+};
+
+/// Publishes, one by one as they are fetched, until the stream is full.
+fn fill(lane: &Lane, publisher: &mut Publisher) {
+    loop {
+        publisher.publish(900_000);
+        eventually("the record", || {
+            Ok((lane.reached(PLACE) == Some(publisher.count)).then_some(()))
+        })
+        .unwrap();
+        if lane.shared.streams.lock()[&PLACE].is_paused {
+            return;
+        }
+    }
+}
+
+/// Takes all up to `end`; gives the offsets.
+fn take_to(lane: &Lane, from: u64, end: u64) -> Vec<u64> {
+    let mut next = from;
+    let mut offsets = Vec::new();
+    while next < end {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let taken = lane.take(PLACE, next, ALL, end, deadline).unwrap();
+        let taken = taken.expect("records that were published");
+        offsets.extend(taken.iter().map(|record| record.offset));
+        next = offsets.last().map_or(next, |last| last + 1);
+    }
+    offsets
+}
+
+#[test]
+fn a_stream_that_was_full_keeps_nobody_from_hearing_of_more() {
+    let (_cluster, broker) = cluster();
+    let appended = Arc::new(watch::Sender::new(0));
+    let consumer = broker.consumer().unwrap();
+    let lane = Lane::start(consumer, broker.names.clone(), appended.clone()).unwrap();
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &broker.settings.bootstrap);
+    let mut publisher = Publisher {
+        producer: config.create().unwrap(),
+        topic: broker.names.topic(Topic::Status).to_owned(),
+        count: 0,
+    };
+    lane.open(PLACE, 0);
+    fill(&lane, &mut publisher);
+    // Its own reader goes on, and misses nothing.
+    let unread = publisher.count;
+    publisher.publish(1);
+    let taken = take_to(&lane, 0, unread + 1);
+    assert_eq!(taken, (0..=unread).collect::<Vec<_>>());
+    // Full again, and nobody reads on: another reader takes the lane, and waits to be woken.
+    fill(&lane, &mut publisher);
+    let end = publisher.count;
+    lane.open(PLACE, end);
+    let mut woken = appended.subscribe();
+    woken.mark_unchanged();
+    publisher.publish(1);
+    assert_eq!(take_to(&lane, end, end + 1), [end]);
+    assert!(woken.has_changed().unwrap());
+    // And with a stream that was dropped while it was full.
+    fill(&lane, &mut publisher);
+    lane.drop_stream(PLACE);
+    let end = publisher.count;
+    lane.open(PLACE, end);
+    publisher.publish(1);
+    assert_eq!(take_to(&lane, end, end + 1), [end]);
 }

@@ -8,25 +8,21 @@ use anyhow::Context as _;
 use rollcall_log::Log;
 use rollcall_rocks::{PartitionTables, RocksStore};
 use rollcall_runtime::restore_tables;
-use tempfile::TempDir;
 
 use super::MEMORY_BYTES;
+use crate::scratch::Scratch;
 use crate::stores::Folders;
 
 /// A folder for everything that goes when the command ends: beside the data, so that files can be
 /// linked instead of copied; elsewhere when that cannot be written to, or there is none.
-pub(super) fn scratch(data_dir: Option<&Path>) -> anyhow::Result<TempDir> {
-    let beside = data_dir.and_then(|data_dir| {
-        let mut made = tempfile::Builder::new();
-        made.prefix(".rebuild-").tempdir_in(data_dir).ok()
-    });
-    match beside {
-        Some(made) => Ok(made),
-        None => tempfile::Builder::new()
-            .prefix("rollcall-")
-            .tempdir()
-            .context("cannot make a temporary folder"),
-    }
+pub(super) fn scratch(data_dir: Option<&Path>) -> anyhow::Result<Scratch> {
+    Scratch::that_signals_take(|| {
+        let beside = data_dir.and_then(|data_dir| {
+            let mut made = tempfile::Builder::new();
+            made.prefix(".rebuild-").tempdir_in(data_dir).ok()
+        });
+        beside.map_or_else(Scratch::temporary, |made| Ok(Scratch::of(made)))
+    })
 }
 
 /// A copy of the live tables.

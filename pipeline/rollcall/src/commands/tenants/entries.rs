@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use rollcall_model::ClientId;
+use rollcall_schemas::Object;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -201,7 +202,10 @@ fn json_lines(file: File) -> impl Iterator<Item = Line> {
     lines.filter_map(|(read, number)| {
         let entry = match read {
             Ok(text) if text.trim_ascii().is_empty() => return None,
-            Ok(text) => serde_json::from_slice(&text).map_err(|error| error.to_string()),
+            Ok(text) => match serde_json::from_slice(&text) {
+                Ok(Object(entry)) => Ok(entry),
+                Err(error) => Err(error.to_string()),
+            },
             Err(error) => Err(error.to_string()),
         };
         Some((number, entry))

@@ -45,6 +45,15 @@ fn what_is_not_the_gateways_is_unavailable() {
         (404, "{}"),
         (404, r#"{"errors": []}"#),
         (404, r#"{"errors": "none"}"#),
+        (404, r#"[[{"detail": "no such cert"}]]"#),
+        (
+            404,
+            r#"{"errors": [[{"response_by": "gateway"}, "no such cert"]]}"#,
+        ),
+        (
+            404,
+            r#"{"errors": [{"meta": ["gateway"], "detail": "no such cert"}]}"#,
+        ),
         (503, "upstream connect error"),
         (204, ""),
     ] {

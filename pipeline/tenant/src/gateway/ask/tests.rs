@@ -198,6 +198,28 @@ async fn the_deployed_headers_are_sent_on_one_connection() {
     assert_eq!(server.connections.load(Ordering::SeqCst), 1);
 }
 
+/// A header loses the blank at its end: the gateway would answer for `c-1`.
+#[tokio::test]
+async fn an_id_that_a_header_would_change_is_not_asked_about() {
+    let server = Server::start(owned()).await;
+    let gateway = server.gateway(|_| {});
+    // More of them than failures open the breaker.
+    for client in [
+        "c-1 ",
+        " c-1",
+        "c-1\u{a0}",
+        "\u{e9}",
+        "x,CN=c-1",
+        "c-1 ",
+        " ",
+    ] {
+        let cause = said(&gateway, client).await;
+        assert!(cause.contains("cannot be asked about"), "{client}: {cause}");
+    }
+    assert_eq!(server.requests(), [""; 0]);
+    assert_eq!(said(&gateway, "c-1").await, "found 7");
+}
+
 #[tokio::test]
 async fn failures_are_nobodys_fault_and_told_apart() {
     let large = "x".repeat(BODY_BYTES_MAX + 1);

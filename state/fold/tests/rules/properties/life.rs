@@ -6,7 +6,7 @@ use rollcall_model::event::{
     TenantAnswer, TenantOutcome,
 };
 use rollcall_model::ingress::Dialect;
-use rollcall_model::row::{Kind, OfflineReason};
+use rollcall_model::row::{Destination, Kind, OfflineReason};
 use rollcall_model::{Arrival, DeliveryId, Derived, Event, Json, LookupId, Millis, Policy, Topic};
 use uuid::Uuid;
 
@@ -128,7 +128,7 @@ pub(crate) fn inputs() -> impl Strategy<Value = Input> {
         1 => ats().prop_map(Input::RetainedAbsent),
         4 => (asked, 0..7_u8, ats())
             .prop_map(|(asked, outcome, at)| Input::Tenant { asked, outcome, at }),
-        2 => (0..3_u8, 0..4_u32, 0..3_u8, ats()).prop_map(|(delivery, attempt, outcome, at)| {
+        2 => (0..3_u8, 0..4_u32, 0..5_u8, ats()).prop_map(|(delivery, attempt, outcome, at)| {
             Input::Receipt { delivery, attempt, outcome, at }
         }),
         2 => (0..3_u8, prop::option::of(-1_000..100_000_i64), ats())
@@ -215,6 +215,8 @@ pub(crate) fn endless() -> Policy {
         inactive_after_ms: i64::MAX,
         disconnect_after_ms: i64::MAX,
         unverified_after_ms: i64::MAX,
+        probe_after_ms: i64::MAX,
+        no_subscriber_max: u32::MAX,
         delivery_deadline_ms: i64::MAX,
         delivery_attempts_max: u32::MAX,
         delivery_backoff_ms_min: i64::MAX,
@@ -253,6 +255,8 @@ fn policy(which: u8) -> Policy {
             inactive_after_ms: 0,
             disconnect_after_ms: 0,
             unverified_after_ms: 0,
+            probe_after_ms: 1,
+            no_subscriber_max: 1,
             delivery_deadline_ms: 0,
             delivery_backoff_ms_min: 0,
             delivery_backoff_ms_max: 0,
@@ -286,6 +290,7 @@ fn event(world: &World, input: &Input, offset: u64) -> Option<(Event, Arrival)> 
             let offline = Offline {
                 dialect,
                 message_id,
+                sent: None,
                 epoch: *epoch,
                 reason,
             };
@@ -336,20 +341,24 @@ fn message(answers: Option<u8>, is_error: bool) -> Event {
         answers: answers.map(delivery_id),
         // Longer than what is kept, with a character across the cut.
         error: is_error.then(|| format!("x{}", "é".repeat(600))),
+        destination: Destination::default(),
     })
 }
 
 fn receipt(delivery: u8, attempt: u32, outcome: u8) -> Event {
     let outcomes = [
-        ReceiptOutcome::Acknowledged,
-        ReceiptOutcome::NoSubscriber,
-        ReceiptOutcome::Failed,
+        (ReceiptOutcome::Acknowledged, 0),
+        (ReceiptOutcome::NoSubscriber, 0),
+        (ReceiptOutcome::Failed, 0),
+        (ReceiptOutcome::Failed, Receipt::PACKET_TOO_LARGE),
+        (ReceiptOutcome::Failed, Receipt::CONNECTION_CLOSED),
     ];
+    let (outcome, broker_reason_code) = outcomes[usize::from(outcome)];
     Event::Receipt(Receipt {
         delivery_id: delivery_id(delivery),
         attempt,
-        outcome: outcomes[usize::from(outcome)],
-        broker_reason_code: 0,
+        outcome,
+        broker_reason_code,
     })
 }
 
@@ -358,7 +367,7 @@ pub(crate) fn request(delivery: u8, deadline: Option<Millis>) -> Event {
     Event::Request(Box::new(OutboundRequest {
         id: delivery_id(delivery),
         body: RequestBody::Command {
-            command: "ping".to_owned(),
+            command: if delivery == 0 { "disconnect" } else { "ping" }.to_owned(),
             arguments,
         },
         deadline,

@@ -7,10 +7,10 @@ use rollcall_model::event::{
     TenantAnswer, TenantOutcome,
 };
 use rollcall_model::ingress::Dialect;
-use rollcall_model::row::{Kind, OfflineReason};
+use rollcall_model::row::{Destination, Kind, OfflineReason};
 use rollcall_model::{
     Arrival, Cause, ClientId, ConnectionRow, Coordinates, DeliveryId, Event, Json, LookupId,
-    Millis, Policy, Topic,
+    Millis, Policy, TimerKind, Topic,
 };
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
@@ -124,47 +124,37 @@ pub(crate) fn record(
         at,
         appended_at,
         received_at: words.time("received")?.unwrap_or(appended_at),
+        bridge: words
+            .take("bridge")
+            .map_or(0, |name| xxh3_64(name.as_bytes())),
+        received_order: words.number("order")?.unwrap_or(0),
         is_retained: words.flag("retained"),
         is_redelivery: words.flag("dup"),
     };
     let event = match *verb {
         "online" => Event::Online(Box::new(online(names, &mut words)?)),
-        "offline" => Event::Offline(Offline {
-            dialect: Dialect::Draft,
-            message_id: words.text("id"),
-            epoch: words.number("epoch")?,
-            reason: if words.flag("cleared") {
-                OfflineReason::Cleared
-            } else {
-                OfflineReason::Message
-            },
-        }),
+        "offline" => Event::Offline(offline(&mut words)?),
         "message" => Event::Message(Message {
             dialect: Dialect::Draft,
             message_id: words.text("id"),
-            answers: words.take("answers").map(|name| names.delivery(name)),
+            answers: words
+                .take("answers")
+                .map(|name| delivery_called(world, names, name)),
             error: words.take("error").map(str::to_owned),
+            destination: Destination {
+                mqtt_topic: "redhat/insights/out/c1".to_owned(),
+                ..Destination::default()
+            },
         }),
         "broker-lost" => Event::BrokerLost,
         "retained-absent" => Event::RetainedAbsent,
         "found" | "unknown" | "unavailable" => Event::Tenant(answer(world, verb, &mut words)?),
-        "acknowledged" | "no-subscriber" | "failed" => Event::Receipt(Receipt {
-            delivery_id: names.delivery(words.take("of").ok_or("of which delivery")?),
-            attempt: u32::try_from(words.number("attempt")?.unwrap_or(1)).unwrap_or_default(),
-            outcome: match *verb {
-                "acknowledged" => ReceiptOutcome::Acknowledged,
-                "no-subscriber" => ReceiptOutcome::NoSubscriber,
-                _ => ReceiptOutcome::Failed,
-            },
-            broker_reason_code: 0,
-        }),
+        "acknowledged" | "no-subscriber" | "failed" | "too-large" | "closed" => {
+            Event::Receipt(receipt(world, names, verb, &mut words)?)
+        }
         "request" => Event::Request(Box::new(OutboundRequest {
             id: names.delivery(words.take("as").ok_or("as which delivery")?),
-            body: RequestBody::Data {
-                directive: "play".to_owned(),
-                payload: Json::new("{}").map_err(|error| error.to_string())?,
-                metadata: Vec::new(),
-            },
+            body: body(words.take("command")),
             deadline: words.time("deadline")?,
             idempotency_key: String::new(),
             requester: "script".to_owned(),
@@ -173,6 +163,33 @@ pub(crate) fn record(
     };
     words.done()?;
     Ok((event, arrival))
+}
+
+/// What a request asks to be sent: a command, or some message.
+fn body(command: Option<&str>) -> RequestBody {
+    match command {
+        Some(command) => RequestBody::Command {
+            command: command.to_owned(),
+            arguments: Json::empty_object(),
+        },
+        None => RequestBody::Data {
+            directive: "play".to_owned(),
+            payload: Json::empty_object(),
+            metadata: Vec::new(),
+        },
+    }
+}
+
+/// The delivery of that name; `probe` is the row's last one.
+fn delivery_called(world: &World, names: &mut Names, name: &str) -> DeliveryId {
+    let probed_at = world.row.as_ref().and_then(|row| row.probed_at);
+    match probed_at.filter(|_| name == "probe") {
+        Some(due_at) => {
+            let kind = TimerKind::Probe;
+            DeliveryId::derive(&world.client, &Cause::Timer { kind, due_at })
+        }
+        None => names.delivery(name),
+    }
 }
 
 /// `v0-row org=1 facts={...}`: a row as an older build wrote it.
@@ -196,6 +213,8 @@ pub(crate) fn set_policy(policy: &mut Policy, settings: &str) -> Result<(), Stri
         let count = u32::try_from(number).unwrap_or(u32::MAX);
         match key {
             "max_failures" => policy.max_failures = count,
+            "no_subscriber_max" => policy.no_subscriber_max = count,
+            "probe_after_ms" => policy.probe_after_ms = number,
             "delivery_attempts_max" => policy.delivery_attempts_max = count,
             "row_retention_ms" => policy.row_retention_ms = number,
             "retry_after_ms" => policy.retry_after_ms = number,
@@ -211,6 +230,20 @@ pub(crate) fn set_policy(policy: &mut Policy, settings: &str) -> Result<(), Stri
         }
     }
     Ok(())
+}
+
+fn offline(words: &mut Words<'_>) -> Result<Offline, String> {
+    Ok(Offline {
+        dialect: Dialect::Draft,
+        message_id: words.text("id"),
+        sent: words.time("sent")?,
+        epoch: words.number("epoch")?,
+        reason: if words.flag("cleared") {
+            OfflineReason::Cleared
+        } else {
+            OfflineReason::Message
+        },
+    })
 }
 
 fn online(names: &mut Names, words: &mut Words<'_>) -> Result<Online, String> {
@@ -235,6 +268,29 @@ fn online(names: &mut Names, words: &mut Words<'_>) -> Result<Online, String> {
         online.kind = Kind::Proxy;
     }
     Ok(online)
+}
+
+fn receipt(
+    world: &World,
+    names: &mut Names,
+    verb: &str,
+    words: &mut Words<'_>,
+) -> Result<Receipt, String> {
+    let name = words.take("of").ok_or("of which delivery")?;
+    Ok(Receipt {
+        delivery_id: delivery_called(world, names, name),
+        attempt: u32::try_from(words.number("attempt")?.unwrap_or(1)).unwrap_or_default(),
+        outcome: match verb {
+            "acknowledged" => ReceiptOutcome::Acknowledged,
+            "no-subscriber" => ReceiptOutcome::NoSubscriber,
+            _ => ReceiptOutcome::Failed,
+        },
+        broker_reason_code: match verb {
+            "too-large" => Receipt::PACKET_TOO_LARGE,
+            "closed" => Receipt::CONNECTION_CLOSED,
+            _ => 0,
+        },
+    })
 }
 
 /// `lookup=pending` is the row's look-up, `lookup=status/0` the one that record made due,

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use rollcall_fold::{delivery_due, due};
-use rollcall_model::row::Kind;
+use rollcall_model::row::{Kind, OfflineFact};
 use rollcall_model::{
-    Cause, ConnectionRow, Coordinates, Delivery, Derived, Json, Millis, Policy, TimerKind, Topic,
+    Cause, ConnectionRow, Coordinates, Delivery, Derived, Json, Millis, Policy, Received,
+    TimerKind, Topic,
 };
 
 use crate::script::Names;
@@ -92,14 +93,9 @@ pub(crate) fn fields(row: &ConnectionRow, names: &Names) -> Fields {
         let (why, attempt) = (lookup.why.as_str(), lookup.attempt);
         format!("{why}#{attempt}@{}", show_at(lookup.due_at))
     });
-    let offline = row.offline.map(|offline| {
-        let dup = if offline.is_by_redelivery {
-            "(dup)"
-        } else {
-            ""
-        };
-        format!("{}@{}{dup}", offline.reason.as_str(), show_at(offline.at))
-    });
+    let offline = row.offline.map(show_offline);
+    // Shown where it says more than the activity does.
+    let heard = (row.heard).filter(|heard| *heard != Received::at(row.last_activity_at));
     let guard: Vec<&str> = row
         .guard
         .iter()
@@ -114,6 +110,12 @@ pub(crate) fn fields(row: &ConnectionRow, names: &Names) -> Fields {
         ("presence", row.presence.as_str().to_owned()),
         ("offline", dash(offline)),
         ("unverified_at", time(row.unverified_at)),
+        (
+            "unverified_received",
+            dash(row.unverified_received.map(show_received)),
+        ),
+        ("probed_at", time(row.probed_at)),
+        ("no_subscriber", count(row.no_subscriber_count)),
         ("org", word(&row.org_id)),
         ("account", word(&row.account)),
         ("identity", identity(row)),
@@ -125,11 +127,13 @@ pub(crate) fn fields(row: &ConnectionRow, names: &Names) -> Fields {
         ("refreshed_at", time(row.refreshed_at)),
         ("stale_at", show_at(row.stale_timestamp)),
         ("activity", show_at(row.last_activity_at)),
+        ("heard", dash(heard.map(show_received))),
         ("epoch", dash(session.epoch.map(|epoch| epoch.to_string()))),
         ("connected_at", show_at(session.connected_at)),
         ("online_id", word(&session.online_message_id)),
         ("sent", time(session.online_sent)),
-        ("received_at", show_at(session.received_at)),
+        ("received_at", show_received(session.received)),
+        ("outlived", time(session.outlived_sent)),
         ("session", show_coordinates(session.cause)),
         ("guard", word(&guard.join(","))),
         ("dialect", row.dialect.as_str().to_owned()),
@@ -199,6 +203,11 @@ fn show_derived(derived: &Derived, names: &Names) -> String {
             let (why, attempt) = (lookup.why.as_str(), lookup.attempt);
             format!("lookup: {why} #{attempt}, by {}", show_cause(lookup.cause))
         }
+        Derived::Delivery(probe) if is_probe(probe.cause) => {
+            let (to, cause) = (&probe.destination.mqtt_topic, show_cause(probe.cause));
+            let until = show_at(probe.deadline);
+            format!("probe: to {to}, until {until}, by {cause}")
+        }
         Derived::Delivery(outbound) => {
             let (name, attempt) = (names.of_delivery(outbound.delivery_id), outbound.attempt);
             let (to, cause) = (&outbound.destination.mqtt_topic, show_cause(outbound.cause));
@@ -206,6 +215,11 @@ fn show_derived(derived: &Derived, names: &Names) -> String {
         }
         Derived::DeadLetter(letter) => format!("dead letter: {}", letter.reason.as_str()),
     }
+}
+
+fn is_probe(cause: Cause) -> bool {
+    let probe = TimerKind::Probe;
+    matches!(cause, Cause::Timer { kind, .. } if kind == probe)
 }
 
 fn show_due((at, kind): (Millis, TimerKind)) -> String {
@@ -219,10 +233,40 @@ fn show_cause(cause: Cause) -> String {
     }
 }
 
+fn show_offline(offline: OfflineFact) -> String {
+    let dup = if offline.is_by_redelivery {
+        "(dup)"
+    } else {
+        ""
+    };
+    let received = if offline.received == Received::at(offline.at) {
+        String::new()
+    } else {
+        format!(",received:{}", show_received(offline.received))
+    };
+    let sent = offline.sent.map(|sent| format!(",sent:{}", show_at(sent)));
+    let sent = sent.unwrap_or_default();
+    let (reason, at) = (offline.reason.as_str(), show_at(offline.at));
+    format!("{reason}@{at}{dup}{received}{sent}")
+}
+
+/// A receipt; with its number when a bridge counted it. Which bridge, the input says.
+fn show_received(received: Received) -> String {
+    match received.order {
+        0 => show_at(received.at),
+        order => format!("{}#{order}", show_at(received.at)),
+    }
+}
+
 /// `status/7`: scripts know one partition.
 fn show_coordinates(at: Coordinates) -> String {
     let topic: Topic = at.topic;
     format!("{topic}/{}", at.offset)
+}
+
+/// `-` for none, so that scripts show it only where it counts.
+fn count(number: u32) -> String {
+    dash((number > 0).then(|| number.to_string()))
 }
 
 fn time(at: Option<Millis>) -> String {

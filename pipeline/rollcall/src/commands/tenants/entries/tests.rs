@@ -67,10 +67,11 @@ fn lines_are_refused_one_by_one_with_their_number() {
     assert!(refused[1].starts_with("4! client_id: "), "{refused:?}");
     assert_eq!(refused[2], "5! client c-3: org_id is empty");
     assert_eq!(refused[3], "6! client c-1: named before");
-    let text = "{\"client_id\":\"c-1\",\"orgId\":\"7\"}\n{\n";
+    let text = "{\"client_id\":\"c-1\",\"orgId\":\"7\"}\n{\n[\"c-1\",\"7\"]\n";
     let told = read("a.ndjson", text, false).unwrap();
     assert!(told[0].contains("unknown field `orgId`"), "{told:?}");
     assert!(told[1].starts_with("2! "), "{told:?}");
+    assert!(told[2].starts_with("3! "), "an array: {told:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub struct Pace {
     interval: Duration,
     /// Not before this comes the next one.
     next: Mutex<Option<Instant>>,
@@ -19,7 +19,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// So many in a second; 0 counts as 1.
-    pub(crate) fn new(per_second: u32) -> Self {
+    pub fn new(per_second: u32) -> Self {
         Self {
             interval: Duration::from_secs(1) / per_second.max(1),
             next: Mutex::new(None),
@@ -27,7 +27,7 @@ impl Pace {
     }
 
     /// Waits for the caller's turn; at once when nobody else was here lately.
-    pub(crate) async fn turn(&self) {
+    pub async fn turn(&self) {
         let now = Instant::now();
         let at = self.moment(now);
         // Timers have a resolution of a millisecond: a turn that has come does not wait for one.
