@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::faulty::Faulty;
 use super::probes::state;
 use super::support::{Bench, NOW, changelog, get, get_as, kept, row, send};
-use crate::{Lookup, Ops, Replica, Requests, ops, public};
+use crate::{Keys, Lookup, Ops, Replica, Requests, ops, public};
 
 async fn append(log: &Faulty, client: &str) {
     let records = vec![changelog(&row(client, "10000"))];
@@ -114,7 +114,8 @@ async fn a_silent_log_makes_answers_old_and_refuses_writes() {
     }
     let bench = Bench::with(&[]).await;
     let requests = Requests::new(log.clone(), clock.clone());
-    let public = public(replica.clone(), requests.clone(), Lookup::Strict);
+    let keys = Keys::default();
+    let public = public(replica.clone(), requests.clone(), Lookup::Strict, keys);
     let state = Ops {
         replica: Some(replica.clone()),
         requests,
