@@ -138,6 +138,13 @@ impl Site {
         process::end_of(command)
     }
 
+    /// The same for one that says `word` while it starts, and is told to end then.
+    pub fn stop_once(&self, node: &str, word: &str) -> anyhow::Result<(ExitStatus, String)> {
+        let mut command = process::command()?;
+        command.args(["run", "--config", &self.config(node)?]);
+        process::stop_once(command, word)
+    }
+
     /// Runs a command to its end, with `--config` behind its arguments.
     pub fn command(&self, args: &[&str]) -> anyhow::Result<Output> {
         let config = self.config("command")?;

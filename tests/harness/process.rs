@@ -74,6 +74,37 @@ pub(crate) fn end_of(mut command: Command) -> anyhow::Result<(ExitStatus, String
     Ok((status, said))
 }
 
+/// Runs `command` until it has said `word`, then ends it with SIGTERM; gives its status and what it
+/// said. Errors: when it has not ended by the deadline.
+pub(crate) fn stop_once(mut command: Command, word: &str) -> anyhow::Result<(ExitStatus, String)> {
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = Guard(command.spawn().context("start rollcall run")?);
+    let said = Lines::default();
+    said.collect(child.0.stderr.take().context("the child's errors")?);
+    eventually(word, || {
+        Ok(said.find(|line| line.contains(word).then_some(())))
+    })
+    .with_context(|| format!("rollcall said:\n{}", said.tail()))?;
+    signal(child.0.id(), "TERM")?;
+    let ended = eventually("the end of the process", || Ok(child.0.try_wait()?));
+    let status = ended.with_context(|| format!("rollcall said:\n{}", said.tail()))?;
+    Ok((status, said.tail()))
+}
+
+fn signal(process: u32, name: &str) -> anyhow::Result<()> {
+    let sent = Command::new("sh")
+        .args([
+            "-c",
+            "kill -\"$1\" \"$2\"",
+            "sh",
+            name,
+            &process.to_string(),
+        ])
+        .status()?;
+    anyhow::ensure!(sent.success(), "cannot signal process {process}");
+    Ok(())
+}
+
 /// A folder, a configuration and a tenant file for `rollcall dev`; outlives the processes started
 /// on it.
 pub struct Dev {
@@ -264,12 +295,7 @@ impl Rollcall {
 
     /// Sends a signal: `STOP` pauses it, `CONT` ends the pause.
     pub fn signal(&self, name: &str) -> anyhow::Result<()> {
-        let id = self.child.0.id().to_string();
-        let sent = Command::new("sh")
-            .args(["-c", "kill -\"$1\" \"$2\"", "sh", name, &id])
-            .status()?;
-        anyhow::ensure!(sent.success(), "cannot signal process {id}");
-        Ok(())
+        signal(self.child.0.id(), name)
     }
 
     /// Waits for the process to end by itself. Errors: when it has not by the deadline.

@@ -145,19 +145,28 @@ fn a_broker_that_hangs_holds_up_neither_probes_nor_the_end() {
     let busy = Busy::start(&kafka, "hang", RATE).unwrap();
     let mut processor = busy.site.run("core", &["process", "api"]).unwrap();
     folds(&processor, 1);
+    let complaints = |processor: &Rollcall| {
+        let metrics = processor.ops("/metrics")?.body;
+        let name = "rollcall_kafka_client_errors_total ";
+        let mut lines = metrics.lines();
+        let found = lines.find_map(|line| line.strip_prefix(name)?.parse::<u64>().ok());
+        Ok::<u64, anyhow::Error>(found.unwrap_or_default())
+    };
+    let before = complaints(&processor).unwrap();
     kafka.pause().unwrap();
     // Requests have waited too long for an answer by then.
     eventually("the log to be asked in vain", || {
         let live = processor.ops("/livez")?;
         anyhow::ensure!(live.status == 200, "{} {}", live.status, live.body);
-        Ok(processor.tail().contains("REQTMOUT").then_some(()))
+        Ok((complaints(&processor)? > before).then_some(()))
     })
     .unwrap_or_else(|error| panic!("{error:#}\n{}", processor.tail()));
     let began = Instant::now();
     processor.signal("TERM").unwrap();
     let status = processor.wait_for_end().unwrap();
-    println!("{}", processor.tail());
-    println!("ended {:?} after SIGTERM with {status}", began.elapsed());
+    let (took, said) = (began.elapsed(), processor.tail());
+    assert!(took < Duration::from_secs(10), "{took:?}:\n{said}");
+    assert!(status.success(), "{status}:\n{said}");
     kafka.resume().unwrap();
     let processor = busy.site.run("core", &["process"]).unwrap();
     busy.prove(vec![processor]).unwrap();

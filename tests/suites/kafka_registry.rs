@@ -268,7 +268,8 @@ fn schemas_are_registered_first_and_values_stand_under_their_ids() {
 #[test]
 fn producers_with_schemas_of_their_own_are_read_or_dead_lettered() {
     let clients = ["theirs", "late", "other", "before"];
-    let place = Place::new("theirs", &clients, "register = true\n");
+    let more = "register = true\nask_again_for = \"1s\"\n";
+    let place = Place::new("theirs", &clients, more);
     let node = place.site.run("node", &[]).unwrap();
     let raw = place.raw();
     let their = place.post("status", &theirs("one"));
@@ -341,7 +342,7 @@ fn a_registry_that_is_down_makes_who_needs_it_wait_and_nobody_else() {
     node.publish_status("steady", &payload::handshake("m-1"))
         .unwrap();
     is_known(&node, "steady");
-    assert_eq!(check(&node, "registry"), "ready");
+    assert_eq!(node.ops("/readyz").unwrap().status, 200);
     let raw = place.raw();
     for number in 0..3 {
         let message = format!("n-{number}");
@@ -350,7 +351,7 @@ fn a_registry_that_is_down_makes_who_needs_it_wait_and_nobody_else() {
     eventually("the wait to show", || {
         let metrics = node.ops("/metrics")?.body;
         let is_shown = metrics.contains("rollcall_registry_waiting 1");
-        Ok((is_shown && check(&node, "registry") == "starting").then_some(()))
+        Ok((is_shown && check(&node, "registry") == "waiting").then_some(()))
     })
     .unwrap();
     assert!(node.row("waiting").unwrap().is_none());

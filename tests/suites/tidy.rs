@@ -246,6 +246,21 @@ fn every_test_that_a_table_names_is_there() {
 }
 
 #[test]
+fn every_outage_names_its_test() {
+    let section = "## What happens when something dies";
+    let document = tree::read(docs::OPERATIONS).unwrap();
+    let findings = docs::rows_without_test(docs::OPERATIONS, &document, section);
+    assert!(findings.is_empty(), "\n{}", report(&findings));
+    let bad = format!(
+        "{section}\n| what | test |\n|---|---|\n| a | `one_that_shows_it` |\n| b | `metric` |\n\
+         ## Next\n| c | nothing |"
+    );
+    let findings = docs::rows_without_test("a.md", &bad, section);
+    assert_eq!(findings.len(), 1, "{}", report(&findings));
+    assert_eq!(docs::rows_without_test("a.md", "nothing", section).len(), 1);
+}
+
+#[test]
 fn every_metric_is_documented() {
     let texts = texts();
     let crates: BTreeSet<String> = edges::of_workspace(&tree::read("Cargo.toml").unwrap(), &texts)

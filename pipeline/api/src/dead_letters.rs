@@ -112,7 +112,7 @@ impl Letters {
         let params = Params::of(uri)?.only(&known)?;
         let select = Select::read(&params)?;
         let tail = Tail::open(log, Topic::DeadLetters, Start::Beginning);
-        let tail = tail.map_err(|error| Problem::internal(&error))?;
+        let tail = tail.map_err(|error| Problem::of_log(&error))?;
         Ok((Self { tail, select }, params))
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -30,6 +31,20 @@ pub enum Condition {
     },
     /// Working.
     Ready,
+    /// Working, and something that it may need does not.
+    Degraded {
+        /// What and why, for an operator.
+        reason: String,
+        /// Since when, RFC 3339.
+        since: String,
+    },
+    /// Not working for the moment; it goes on by itself once what it waits for is there.
+    Waiting {
+        /// For what, for an operator.
+        reason: String,
+        /// Since when, RFC 3339.
+        since: String,
+    },
     /// Ready to work in the place of another process, which does.
     Standby,
     /// It stands still, and may go on by itself.
@@ -42,13 +57,6 @@ pub enum Condition {
         /// Why, for an operator.
         reason: String,
     },
-}
-
-impl Condition {
-    /// Whether nothing is amiss.
-    fn is_ready(&self) -> bool {
-        matches!(self, Self::Ready | Self::Standby)
-    }
 }
 
 struct Entry {
@@ -102,6 +110,12 @@ impl Health {
             .collect()
     }
 
+    /// Whether a component waits for something that is not its own affair.
+    pub fn is_waiting(&self) -> bool {
+        let waits = |entry: &Entry| matches!(entry.condition, Condition::Waiting { .. });
+        self.0.lock().values().any(waits)
+    }
+
     /// Whether every check is ready; false without any, because nothing has been wired yet.
     pub fn is_ready(&self) -> bool {
         let entries = self.0.lock();
@@ -118,6 +132,13 @@ impl Health {
     pub fn has_started(&self) -> bool {
         let entries = self.0.lock();
         !entries.is_empty() && entries.values().all(|entry| entry.has_started)
+    }
+}
+
+impl Condition {
+    /// Whether the component does its work.
+    pub fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready | Self::Standby | Self::Degraded { .. })
     }
 }
 
@@ -143,6 +164,18 @@ impl Check {
         self.set(Condition::Starting);
     }
 
+    /// It works, and something that it may need does not, `since` when.
+    pub fn degraded(&self, reason: impl Into<String>, since: SystemTime) {
+        let (reason, since) = (reason.into(), shown(since));
+        self.set(Condition::Degraded { reason, since });
+    }
+
+    /// It waits for something, `since` when.
+    pub fn waiting(&self, reason: impl Into<String>, since: SystemTime) {
+        let (reason, since) = (reason.into(), shown(since));
+        self.set(Condition::Waiting { reason, since });
+    }
+
     /// It stopped for good.
     pub fn failed(&self, reason: impl Into<String>) {
         self.set(Condition::Failed {
@@ -153,4 +186,8 @@ impl Check {
     fn set(&self, condition: Condition) {
         self.health.set(&self.name, condition);
     }
+}
+
+fn shown(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
 }

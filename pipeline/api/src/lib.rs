@@ -8,7 +8,8 @@
 //!
 //! What is to be sent to a device goes to `requests`, a replayed dead letter to its topic, what an
 //! operator says of tenants to `tenants`; nothing else is written. Answers may lag behind the log;
-//! `/readyz` says by how many records and seconds.
+//! `/readyz` says by how many records and seconds. What a log that does not answer means for
+//! requests stands in `silence`.
 
 mod browsers;
 mod comparisons;
@@ -32,6 +33,7 @@ mod requests;
 mod room;
 mod serve;
 mod shape;
+mod silence;
 mod tenants;
 
 pub mod metrics;

@@ -8,8 +8,10 @@ use metrics::{
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use rollcall_model::Topic;
 use rollcall_model::row::Presence;
+use rollcall_tables::Table;
 use tokio::sync::watch;
 
+use crate::replica::Anew;
 use crate::serve::stopped;
 
 /// Requests answered. Labels `route` (the pattern, or `other`), `status`.
@@ -30,7 +32,7 @@ pub const REPLICA_LAG: &str = "rollcall_replica_lag_records";
 pub const REPLICA_RECORDS: &str = "rollcall_replica_records_total";
 /// Rows that do not decode: kept, but invisible to the read API. Label `topic`.
 pub const REPLICA_REFUSED: &str = "rollcall_replica_refused_total";
-/// How old the rows are while records are waiting, in seconds; 0 when caught up.
+/// How old the rows are while records are waiting or the log does not answer, in seconds; else 0.
 pub const REPLICA_LAG_SECONDS: &str = "rollcall_replica_lag_seconds";
 /// Times the replica began anew because what it held is no beginning of the log. Label `reason`.
 pub const REPLICA_RESTARTS: &str = "rollcall_replica_restarts_total";
@@ -64,6 +66,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Describes every metric of this crate to the installed recorder.
 pub fn describe() {
+    begin();
     describe_counter!(
         REQUESTS,
         Unit::Count,
@@ -127,6 +130,21 @@ pub fn describe() {
         Unit::Seconds,
         "How long the oldest session without a tenant has lasted, by cause."
     );
+}
+
+/// Counters before there was anything to count; requests are counted by routes that are asked for.
+fn begin() {
+    for table in Table::ALL {
+        let topic = table.changelog().as_str();
+        counter!(REPLICA_RECORDS, "topic" => topic).increment(0);
+        counter!(REPLICA_REFUSED, "topic" => topic).increment(0);
+        for outcome in ["equal", "mismatch"] {
+            counter!(REPLICA_COMPARISONS, "topic" => topic, "outcome" => outcome).increment(0);
+        }
+    }
+    for reason in Anew::ALL {
+        counter!(REPLICA_RESTARTS, "reason" => reason.as_str()).increment(0);
+    }
 }
 
 /// Installs the process's recorder; call it once, before anything is counted.
@@ -228,13 +246,21 @@ pub(crate) fn refused(topic: Topic, error: &rollcall_schemas::DecodeError) {
     tracing::warn!(%topic, %error, "Replica cannot read a row; it stays invisible.");
 }
 
-/// The log did not answer; it is asked again.
-pub(crate) fn unreachable(error: &crate::Error) {
+/// The log did not answer, the `times`th time in a row; it is asked again.
+pub(crate) fn unreachable(error: &crate::Error, times: u32) {
     let error: &dyn std::error::Error = error;
-    tracing::warn!(
-        error,
-        "The log does not answer; the replica stays as it is."
-    );
+    if times == 1 {
+        tracing::warn!(error, "Replica cannot read the log, retrying.");
+    } else {
+        tracing::debug!(error, times, "Replica cannot read the log, retrying.");
+    }
+}
+
+/// The log answered after it had not for so many times.
+pub(crate) fn reachable(times: u32) {
+    if times > 0 {
+        tracing::info!(times, "Replica reads the log again.");
+    }
 }
 
 /// How old the rows are.

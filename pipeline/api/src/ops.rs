@@ -24,6 +24,7 @@ use crate::health::Health;
 use crate::problem::Problem;
 use crate::replica::Replica;
 use crate::requests::Requests;
+use crate::silence::silence;
 
 /// What the ops port looks at.
 #[derive(Clone)]
@@ -68,6 +69,7 @@ fn unguarded_probes() -> Router<Ops> {
 /// The ops port's routes. Other sites' pages are refused; which names the port answers to is
 /// [`crate::Hosts`]' affair.
 pub fn ops(state: Ops) -> Router {
+    let (replica, requests) = (state.replica.clone(), state.requests.clone());
     let router = unguarded_probes()
         .route("/ops/connections", get(connections::list))
         .route("/ops/connections/{id}", get(connections::get))
@@ -84,5 +86,5 @@ pub fn ops(state: Ops) -> Router {
         .route("/ops/tenants/remove", post(tenants::remove))
         .route_layer(from_fn(from_here))
         .with_state(state);
-    guard(router, REQUEST_TIMEOUT)
+    guard(silence(router, replica, requests), REQUEST_TIMEOUT)
 }

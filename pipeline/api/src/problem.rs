@@ -3,9 +3,13 @@
 //! Shape: `{"type": "about:blank", "title": …, "status": …, "detail": …}`; clients of the deployed
 //! API read `title`, `status` and `detail`.
 
+use std::time::Duration;
+
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use rollcall_log::Error as LogError;
+use rollcall_model::DeliveryId;
 use serde_json::json;
 
 /// What went wrong, for the caller. What an operator must know besides is logged where it is made.
@@ -62,6 +66,44 @@ impl Problem {
     pub(crate) fn busy() -> Self {
         let detail = "too much is waiting for the disk; try again in a second";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", detail)
+    }
+
+    /// The log has not answered for so long: nothing is even tried.
+    pub(crate) fn silent(silent: Duration) -> Self {
+        let detail = format!(
+            "the log has not answered for {} s, so that nothing can be written, and nothing was; \
+             try again",
+            silent.as_secs()
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Log unreachable", detail)
+    }
+
+    /// The log did not say in time whether it has the message `id`.
+    pub(crate) fn unconfirmed(id: DeliveryId) -> Self {
+        let detail = format!(
+            "the log did not confirm message {id}: it may have been stored, and may yet be sent; \
+             try again, with an Idempotency-Key from the first try on if it must not be sent twice"
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not confirmed", detail)
+    }
+
+    /// Nothing is written any more by this process.
+    pub(crate) fn stopping() -> Self {
+        let detail = "this process writes nothing any more and is about to end; try again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Stopping", detail)
+    }
+
+    /// What the log said to a question, or to an append of something that has no id of its own.
+    pub(crate) fn of_log(error: &LogError) -> Self {
+        match error {
+            LogError::Busy { .. } => Self::busy(),
+            LogError::Stopped { .. } | LogError::Closed => Self::stopping(),
+            LogError::Unreachable { .. } => {
+                let detail = "the log did not answer in time; try again";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "Log unreachable", detail)
+            }
+            other => Self::internal(other),
+        }
     }
 
     /// As many streams of records are open as may be.

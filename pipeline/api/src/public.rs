@@ -26,6 +26,7 @@ use crate::replica::{Part, Replica};
 use crate::requests::Requests;
 use crate::room::Room;
 use crate::shape::{Connection, Status};
+use crate::silence::silence;
 
 /// Everything is served under this path.
 pub const BASE: &str = "/api/cloud-connector";
@@ -50,11 +51,12 @@ pub fn public(replica: Replica, requests: Requests, lookup: Lookup, keys: Keys) 
     let add = |router: Router<Public>, (_, path, answer): Route| router.route(path, answer);
     let router = routes().into_iter().fold(Router::new(), add);
     let router = router.with_state(Public {
-        replica,
-        requests,
+        replica: replica.clone(),
+        requests: requests.clone(),
         lookup,
         keys,
     });
+    let router = silence(router, Some(replica), requests);
     guard(router, REQUEST_TIMEOUT)
 }
 

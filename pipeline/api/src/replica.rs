@@ -40,6 +40,7 @@ use compare::Compared;
 use totals::Totals;
 
 pub(crate) use compare::ShownDigests;
+pub(crate) use cursor::Anew;
 pub(crate) use tenantless::{Tenantless, WHYS, Why};
 
 pub use follow::Follower;
@@ -100,6 +101,7 @@ pub(crate) struct Part<'a> {
 /// What the handles and the follower share.
 struct Shared {
     pairs: Arc<dyn Pairs>,
+    log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     totals: RwLock<Totals>,
     compared: Mutex<Compared>,
@@ -134,6 +136,7 @@ impl Replica {
     pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, kept: Kept) -> (Replica, Follower) {
         let shared = Arc::new(Shared {
             pairs: kept.pairs,
+            log: log.clone(),
             clock: clock.clone(),
             totals: RwLock::default(),
             compared: Mutex::default(),
@@ -144,6 +147,9 @@ impl Replica {
             lists: Semaphore::new(LISTS_MAX),
             max_failures: kept.max_failures,
         });
+        for table in Table::ALL {
+            metrics::mismatches(table.changelog(), 0);
+        }
         let replica = Replica { shared };
         let (name, max_failures) = (kept.log_name, kept.max_failures);
         let follower = Follower::new(log, clock, replica.clone(), name, max_failures);
@@ -155,14 +161,28 @@ impl Replica {
         self.shared.is_ready.load(Ordering::Acquire)
     }
 
-    /// Changelog records that had not been read at the follower's last look.
+    /// Whether it is known how much is waiting: the log answers.
+    pub fn is_lag_known(&self) -> bool {
+        self.shared.log.unanswered_for().is_none()
+    }
+
+    /// Changelog records that had not been read at the follower's last look. While the log does not
+    /// answer, there may be more.
     pub fn lag(&self) -> u64 {
         self.shared.lag.load(Ordering::Acquire)
     }
 
     /// How old the rows are while records are waiting: milliseconds since the newest record applied
-    /// was appended, or since nothing was waiting, whichever is less. 0 when caught up.
+    /// was appended, or since nothing was waiting, whichever is less. 0 when caught up. While
+    /// the log does not answer, they are as old as its last answer at least.
     pub fn lag_ms(&self) -> u64 {
+        let unanswered = self.shared.log.unanswered_for();
+        let unanswered = unanswered.map_or(0, |silent| silent.as_millis());
+        let unanswered = u64::try_from(unanswered).unwrap_or(u64::MAX);
+        unanswered.max(self.behind_ms())
+    }
+
+    fn behind_ms(&self) -> u64 {
         match self.shared.behind_since.load(Ordering::Acquire) {
             NOT_BEHIND => 0,
             since => {
@@ -324,9 +344,11 @@ impl Replica {
         self.shared.max_failures
     }
 
-    /// Sets the gauges of rows without a tenant: how many, and how old the oldest one's session is.
-    /// Reads one index entry a cause; nothing while the replica is filled.
+    /// Sets the gauges that change although nothing happens: how old the rows are, how many have no
+    /// tenant, and how old the oldest one's session is. Reads one index entry a cause; nothing
+    /// while the replica is filled.
     pub(crate) fn measure(&self) {
+        metrics::lag_seconds(self.lag_ms());
         if !self.is_ready() {
             return;
         }

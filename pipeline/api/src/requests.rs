@@ -1,6 +1,7 @@
 //! The one thing that the API writes: requests to send something to a device.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -24,6 +25,11 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Longest key taken, in bytes.
 const KEY_BYTES_MAX: usize = 256;
+
+/// How long a request waits for the log; below the bound of an answer, so that it says why.
+const APPEND_WITHIN: Duration = Duration::from_secs(5);
+
+const _: () = assert!(APPEND_WITHIN.as_secs() < crate::guard::REQUEST_TIMEOUT.as_secs());
 
 /// Trace context, passed on untouched.
 const TRACE_HEADER: &str = "traceparent";
@@ -50,6 +56,11 @@ impl Requests {
     pub(crate) fn ago(&self, age_ms: usize) -> i64 {
         let age_ms = i64::try_from(age_ms).unwrap_or(i64::MAX);
         self.clock.now().0.saturating_sub(age_ms)
+    }
+
+    /// How long ago the log last answered, if it does not now.
+    pub(crate) fn unanswered_for(&self) -> Option<Duration> {
+        self.log.unanswered_for()
     }
 
     /// Asks for `body` to be sent to the client of `row`: `201 {"id"}` once the request is durable.
@@ -134,10 +145,11 @@ impl Requests {
             records: vec![record],
             positions: Vec::new(),
         };
-        match self.log.append(append).await {
-            Ok(_) => Ok(()),
-            Err(Error::Busy { .. }) => Err(Problem::busy()),
-            Err(error) => Err(Problem::internal(&error)),
+        let appended = tokio::time::timeout(APPEND_WITHIN, self.log.append(append));
+        match appended.await {
+            Ok(Ok(_)) => Ok(()),
+            Err(_) | Ok(Err(Error::Unreachable { .. })) => Err(Problem::unconfirmed(request.id)),
+            Ok(Err(error)) => Err(Problem::of_log(&error)),
         }
     }
 }

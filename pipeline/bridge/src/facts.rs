@@ -37,6 +37,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every outcome.
+    pub(crate) const ALL: [Outcome; 4] = [
+        Outcome::Stored,
+        Outcome::NotOurs,
+        Outcome::DeadLettered,
+        Outcome::Failed,
+    ];
+
     /// The name used in metrics.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

@@ -1,8 +1,10 @@
 //! Names of the bridge's metrics, and the one place where each event is logged and counted.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use rollcall_model::{DeadLetter, Topic};
-use tracing::{debug, error, trace};
+use rollcall_model::{DeadLetter, ReasonCode, Topic};
+use tracing::{debug, error, info, trace};
 
 use crate::facts::Outcome;
 
@@ -11,6 +13,9 @@ const STORED: &str = "rollcall_bridge_records_total";
 const DEAD_LETTERS: &str = "rollcall_bridge_dead_letters_total";
 const LEADER: &str = "rollcall_bridge_is_leader";
 const APPEND: &str = "rollcall_bridge_append_duration_seconds";
+
+/// Publishes that the log did not take since it last took one.
+static FAILED_IN_A_ROW: AtomicU64 = AtomicU64::new(0);
 
 /// Describes the metrics of this crate to the installed recorder.
 pub fn describe() {
@@ -25,6 +30,15 @@ pub fn describe() {
         "1 while this bridge takes publishes, 0 while it stands by"
     );
     describe_histogram!(APPEND, "Time from a publish to its record being durable");
+    for outcome in Outcome::ALL {
+        counter!(PUBLISHES, "outcome" => outcome.as_str()).increment(0);
+    }
+    for topic in [Topic::Status, Topic::Messages] {
+        counter!(STORED, "topic" => topic.as_str()).increment(0);
+    }
+    for reason in ReasonCode::ALL {
+        counter!(DEAD_LETTERS, "reason" => reason.as_str()).increment(0);
+    }
 }
 
 /// Whether this bridge takes publishes, of several that could.
@@ -37,6 +51,10 @@ pub(crate) fn stored(topic: Topic, seconds: f64) {
     counted(Outcome::Stored);
     counter!(STORED, "topic" => topic.as_str()).increment(1);
     histogram!(APPEND).record(seconds);
+    match FAILED_IN_A_ROW.swap(0, Ordering::Relaxed) {
+        0 => {}
+        times => info!(times, "Publishes are stored again."),
+    }
     trace!(%topic, "Publish stored.");
 }
 
@@ -60,11 +78,15 @@ pub(crate) fn dead_lettered(letter: &DeadLetter) {
     );
 }
 
-/// The log did not take a record: its publish stays unacknowledged.
+/// The log did not take a record: its publish stays unacknowledged. Told once: what a broker brings
+/// at once is a thousand publishes, and they come again until the log takes them.
 pub(crate) fn failed(topic: Topic, error: &rollcall_log::Error) {
     counted(Outcome::Failed);
     let source = std::error::Error::source(error).map(ToString::to_string);
-    error!(%topic, %error, source, "Publish not stored, so not acknowledged.");
+    match FAILED_IN_A_ROW.fetch_add(1, Ordering::Relaxed) {
+        0 => error!(%topic, %error, source, "Publish not stored, so not acknowledged."),
+        _ => debug!(%topic, %error, source, "Publish not stored, so not acknowledged."),
+    }
 }
 
 fn counted(outcome: Outcome) {

@@ -13,6 +13,9 @@ const RETAINED_BYTES: &str = "rollcall_broker_retained_bytes";
 
 /// Describes the metrics of this crate to the installed recorder.
 pub fn describe() {
+    for name in [REFUSED, WILLS_LOST, WILLS_SUPERSEDED, NOT_RETAINED] {
+        counter!(name).increment(0);
+    }
     describe_counter!(
         REFUSED,
         "Publishes that the hook refused; their connections were closed"

@@ -18,6 +18,7 @@ pub const PROBES: &str = "rollcall_delivery_probes_total";
 
 /// Describes every metric of this crate to the installed recorder.
 pub fn describe() {
+    begin();
     describe_counter!(ATTEMPTS, Unit::Count, "Delivery attempts, by outcome.");
     describe_histogram!(
         PUBLISH_DURATION,
@@ -35,6 +36,17 @@ pub fn describe() {
         Unit::Count,
         "Deliveries that retention took before they were read."
     );
+}
+
+/// What attempts come to, and deliveries that are refused, before there were any.
+fn begin() {
+    for outcome in ["acknowledged", "no_subscriber", "failed", "too_late"] {
+        counter!(ATTEMPTS, "outcome" => outcome).increment(0);
+    }
+    for reason in ReasonCode::ALL {
+        counter!(DEAD_LETTERS, "reason" => reason.as_str()).increment(0);
+    }
+    counter!(SKIPPED).increment(0);
 }
 
 /// An attempt ended after `seconds`.

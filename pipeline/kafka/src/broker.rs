@@ -17,12 +17,15 @@ use rollcall_log::{Error, OffsetRange};
 use rollcall_model::Topic;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
-use tracing::{debug, error, warn};
+use tracing::{debug, error};
 
+use crate::complaints::Complaints;
+use crate::ending::Ending;
 use crate::fetch::native::add_brokers;
 use crate::member::Members;
 use crate::names::Names;
 use crate::pulse::Pulse;
+use crate::reach::{Reachability, Watch};
 use crate::settings::{ASK, Settings};
 
 /// Events that are served with one question.
@@ -34,9 +37,18 @@ const LED_WITHIN: Duration = Duration::from_secs(2);
 /// Pause before it is asked for again.
 const LED_POLL: Duration = Duration::from_millis(20);
 
+/// How long one question may take while the brokers are known not to answer: they may since a
+/// moment ago.
+const ASK_SILENT: Duration = Duration::from_secs(1);
+
+/// How long the end waits for brokers that are known not to answer.
+const DRAIN_SILENT: Duration = Duration::from_secs(1);
+
 /// What librdkafka tells a client goes to our own log.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Context;
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Context {
+    pub(crate) complaints: Complaints,
+}
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -44,7 +56,9 @@ impl ClientContext for Context {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 error!(facility, "{message}");
             }
-            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => warn!(facility, "{message}"),
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
+                self.complaints.hear(facility, message);
+            }
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
                 debug!(facility, "{message}");
             }
@@ -52,7 +66,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        warn!(%error, "Kafka: {reason}");
+        self.complaints.hear_error("error", &error, reason);
     }
 }
 
@@ -73,14 +87,24 @@ pub(crate) struct Broker {
     /// Turns true when another process has taken this one's place in a group.
     pub(crate) is_replaced: Arc<watch::Sender<bool>>,
     pub(crate) pulse: Pulse,
+    /// What every client is made with.
+    pub(crate) context: Context,
+    /// Whether they answer.
+    pub(crate) reach: Arc<Reachability>,
+    /// Moves whenever somebody may have more to read, and when the brokers stop or begin to answer.
+    pub(crate) appended: Arc<watch::Sender<u64>>,
+    /// When nobody waits for them any more.
+    pub(crate) ending: Ending,
+    _watch: Watch,
 }
 
 impl Broker {
     /// Makes the clients; nobody is asked yet.
     pub(crate) fn new(settings: Settings) -> Result<Self, Error> {
         let names = settings.names();
+        let context = Context::default();
         let make = |config: &rdkafka::ClientConfig| {
-            BaseConsumer::from_config_and_context(config, Context)
+            BaseConsumer::from_config_and_context(config, context.clone())
                 .map_err(|source| failed(&settings, "open", source))
         };
         let committed = Arc::new(make(&settings.consumer(&names.nobody()))?);
@@ -88,7 +112,21 @@ impl Broker {
         let pulse = Pulse::start(&settings).map_err(|source| failed(&settings, "open", source))?;
         pulse.keep(&committed, |consumer| consumer.client());
         pulse.keep(&written, |consumer| consumer.client());
+        let complaints = context.complaints.clone();
+        let reach = Arc::new(Reachability::new(&settings.bootstrap, complaints));
+        let appended = Arc::new(watch::Sender::new(0));
+        let topic = names.topic(Topic::Status).to_owned();
+        let wake = appended.clone();
+        let changed = move || wake.send_modify(|count| *count += 1);
+        // Not the other one, whose events say to who opens the log that he is not let in.
+        let watch = Watch::start(&reach, &written, &topic, changed);
+        let watch = watch.map_err(|source| failed(&settings, "open", source))?;
         Ok(Self {
+            context,
+            reach,
+            appended,
+            ending: Ending::default(),
+            _watch: watch,
             names,
             committed,
             written,
@@ -105,11 +143,35 @@ impl Broker {
     pub(crate) fn consumer(&self) -> Result<Arc<BaseConsumer<Context>>, Error> {
         let mut config = self.settings.consumer(&self.names.nobody());
         config.set_log_level(RDKafkaLogLevel::Emerg);
-        let consumer = BaseConsumer::from_config_and_context(&config, Context)
+        let consumer = BaseConsumer::from_config_and_context(&config, self.context.clone())
             .map_err(|source| self.failed("read", source))?;
         let consumer = Arc::new(consumer);
         self.pulse.keep(&consumer, |consumer| consumer.client());
         Ok(consumer)
+    }
+
+    /// Ends every wait for the brokers at `end`, or soon when they are known not to answer. Gives
+    /// the moment.
+    pub(crate) fn end_by(&self, end: Instant) -> Instant {
+        let end = match self.reach.is_silent() {
+            true => end.min(Instant::now() + DRAIN_SILENT),
+            false => end,
+        };
+        self.ending.by(end)
+    }
+
+    /// How long a question may take now.
+    ///
+    /// Errors: when nobody is to wait for an answer any more.
+    fn patience(&self, action: &'static str, longest: Duration) -> Result<Duration, Error> {
+        if self.ending.is_over() {
+            return Err(self.unanswered(action, "the log is being closed"));
+        }
+        let longest = match self.reach.is_silent() {
+            true => longest.min(ASK_SILENT),
+            false => longest,
+        };
+        Ok(self.ending.within(longest))
     }
 
     /// What went wrong, with the brokers it went wrong with.
@@ -183,7 +245,8 @@ impl Broker {
     ) -> Result<OffsetRange, Error> {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
         let name = self.names.topic(topic);
-        let asked = patiently(|| self.ask_ends(consumer, name, number));
+        let within = self.patience("ask the ends of", ASK)?;
+        let asked = patiently(|| self.ask_ends(consumer, name, number, within));
         refusal(consumer);
         let (start, end) = asked.map_err(|source| self.unanswered("ask the ends of", source))?;
         let offset = |offset: i64| u64::try_from(offset).unwrap_or_default();
@@ -201,13 +264,14 @@ impl Broker {
         consumer: &BaseConsumer<Context>,
         topic: &str,
         partition: i32,
+        within: Duration,
     ) -> Result<(i64, i64), KafkaError> {
-        let deadline = Instant::now() + LED_WITHIN;
+        let deadline = self.ending.or(Instant::now() + LED_WITHIN);
         loop {
-            match consumer.fetch_watermarks(topic, partition, ASK) {
+            match consumer.fetch_watermarks(topic, partition, within) {
                 Err(source) if is_unled(&source) && Instant::now() < deadline => {
                     debug!(%source, topic, partition, "Asking anew who leads a partition.");
-                    if consumer.fetch_metadata(Some(topic), ASK).is_err() {
+                    if consumer.fetch_metadata(Some(topic), within).is_err() {
                         add_brokers(consumer.client(), &self.settings.bootstrap);
                     }
                     std::thread::sleep(LED_POLL);
@@ -229,7 +293,8 @@ impl Broker {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
         let name = self.names.topic(topic);
         list.add_partition(name, number);
-        let found = patiently(|| consumer.committed_offsets(list, 3 * ASK));
+        let within = self.patience("ask the positions of", 3 * ASK)?;
+        let found = patiently(|| consumer.committed_offsets(list, within));
         refusal(&consumer);
         let found = found.map_err(|source| self.unanswered("ask the positions of", source))?;
         let found = found.find_partition(name, number);
@@ -249,7 +314,7 @@ impl Broker {
             return Ok(consumer.clone());
         }
         let config = self.settings.consumer(&self.names.group(group));
-        let consumer = BaseConsumer::from_config_and_context(&config, Context)
+        let consumer = BaseConsumer::from_config_and_context(&config, self.context.clone())
             .map_err(|source| self.failed("open", source))?;
         let consumer = Arc::new(consumer);
         self.pulse.keep(&consumer, |consumer| consumer.client());
@@ -290,7 +355,7 @@ fn is_unled(error: &KafkaError) -> bool {
 
 /// Serves what `consumer` has to say, which only a poll does; gives the word of a broker that does
 /// not let us in.
-fn refusal(consumer: &BaseConsumer<Context>) -> Option<KafkaError> {
+pub(crate) fn refusal(consumer: &BaseConsumer<Context>) -> Option<KafkaError> {
     let mut refusal = None;
     // One event at a time; what is left waits for the next question.
     for _ in 0..EVENTS_MAX {

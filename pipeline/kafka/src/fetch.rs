@@ -27,6 +27,9 @@ const LANES_MAX: usize = 6;
 /// How long a read waits for records that the broker says are there.
 pub(crate) const READ_WITHIN: Duration = Duration::from_secs(20);
 
+/// How often who waits for them looks whether anybody is to wait any more.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// Why nothing was read.
 pub(crate) enum ReadError {
     /// There is no lane.
@@ -50,7 +53,6 @@ impl From<Broken> for ReadError {
 /// All lanes.
 pub(crate) struct Fetcher {
     broker: Arc<Broker>,
-    appended: Arc<watch::Sender<u64>>,
     lanes: Mutex<Vec<Arc<Lane>>>,
 }
 
@@ -58,14 +60,14 @@ impl Fetcher {
     pub(crate) fn new(broker: Arc<Broker>) -> Self {
         Self {
             broker,
-            appended: Arc::new(watch::channel(0).0),
             lanes: Mutex::default(),
         }
     }
 
-    /// Moves whenever a partition that somebody reads has more to read.
+    /// Moves whenever a partition that somebody reads has more to read, and when the brokers stop
+    /// or begin to answer.
     pub(crate) fn appended(&self) -> watch::Receiver<u64> {
-        self.appended.subscribe()
+        self.broker.appended.subscribe()
     }
 
     /// No lane is left; their threads end.
@@ -133,8 +135,10 @@ impl Fetcher {
         let deadline = Instant::now() + READ_WITHIN;
         loop {
             let lane = self.lane(place, from)?;
+            let deadline = self.broker.ending.or(deadline);
+            let look_at = deadline.min(Instant::now() + LOOK_EVERY);
             // Another reader may have taken the lane meanwhile.
-            if let Some(records) = lane.take(place, from, limit, end, deadline)? {
+            if let Some(records) = lane.take(place, from, limit, end, look_at)? {
                 return Ok(Some(records));
             }
             if Instant::now() >= deadline {
@@ -174,7 +178,7 @@ impl Fetcher {
     fn start(&self) -> Result<Lane, Error> {
         let consumer = self.broker.consumer()?;
         let names = self.broker.names.clone();
-        Lane::start(consumer, names, self.appended.clone())
+        Lane::start(consumer, names, self.broker.appended.clone())
             .map_err(|error| self.broker.failed("read", error))
     }
 }

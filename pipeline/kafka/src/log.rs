@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
@@ -17,6 +17,7 @@ use tracing::debug;
 
 use crate::broker::{Broker, patiently};
 use crate::fetch::{Broken, Fetcher, Place, READ_WITHIN, ReadError};
+use crate::reach::Reach;
 use crate::registry::{self, Frames};
 use crate::settings::{OPEN, Settings};
 use crate::topics::{OpenError, check};
@@ -35,6 +36,9 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Pause between two looks at it.
 const SETTLED_POLL: Duration = Duration::from_millis(10);
+
+/// How long the end waits for what is on its way, unless a moment was named before.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// The log on Kafka.
 pub struct KafkaLog {
@@ -71,11 +75,12 @@ impl KafkaLog {
         registry: Option<&registry::Settings>,
     ) -> Result<Self, OpenError> {
         settings.check()?;
-        let frames = registry.map(|registry| -> Result<Frames, registry::Error> {
-            let client = registry::Client::new(registry)?;
+        let frames = registry.map(|wanted| -> Result<Frames, registry::Error> {
+            let client = registry::Client::new(wanted)?;
             let names = settings.names();
-            let ids = registry::ids(&client.insisting(OPEN), &names, registry.register)?;
-            Ok(Frames::new(client, ids))
+            let ids = registry::ids(&client.insisting(OPEN), &names, wanted.register)?;
+            registry::begin();
+            Ok(Frames::new(client, ids, wanted.ask_again_for))
         });
         let frames = frames.transpose()?;
         let mut log = Self::begin(settings, frames)?;
@@ -91,7 +96,7 @@ impl KafkaLog {
     }
 
     /// The same, with values in the frame of a schema registry if there is one. It is asked once an
-    /// id is read.
+    /// id is read; one that it does not know is not waited for.
     ///
     /// Errors: as [`KafkaLog::open`].
     pub fn reader_with(
@@ -101,7 +106,7 @@ impl KafkaLog {
         let client = registry.map(registry::Client::new).transpose()?;
         Self::begin(
             settings,
-            client.map(|client| Frames::new(client, HashMap::new())),
+            client.map(|client| Frames::new(client, HashMap::new(), Duration::ZERO)),
         )
     }
 
@@ -123,11 +128,28 @@ impl KafkaLog {
         })
     }
 
-    /// Writes what waits, and ends. Whatever is asked afterwards is refused.
+    /// Whether the brokers answer, now and later.
+    pub fn reach(&self) -> watch::Receiver<Reach> {
+        self.broker.reach.subscribe()
+    }
+
+    /// Ends every wait for the brokers at `end`, and soon when they are known not to answer, so
+    /// that whoever works with the log can be stopped and the log closed by then. Whatever is not
+    /// in the log by then is told so, or that nobody knows.
+    pub fn end_by(&self, end: Instant) {
+        let end = self.broker.end_by(end);
+        if let Some(writers) = &self.writers {
+            writers.give_up_at(end);
+        }
+    }
+
+    /// Writes what waits, and ends; see [`KafkaLog::end_by`]. Whatever is asked afterwards is
+    /// refused.
     pub fn close(&self) {
         if !self.is_closed.swap(true, Ordering::SeqCst) {
+            let end = self.broker.end_by(Instant::now() + DRAIN);
             if let Some(writers) = &self.writers {
-                writers.close();
+                writers.close(end);
             }
             self.broker.members.leave();
             self.fetcher.close();
@@ -158,10 +180,23 @@ impl KafkaLog {
         self.broker.cluster_id()
     }
 
-    /// Whether a partition waits for the schema registry.
-    pub fn waits_for_registry(&self) -> bool {
-        let frames = self.frames.as_ref();
-        frames.is_some_and(Frames::is_waited_for)
+    /// Since when a partition waits for the schema registry, and why; `None` when none does.
+    pub fn registry_waited_for(&self) -> Option<(SystemTime, String)> {
+        self.frames.as_ref()?.waited_for()
+    }
+
+    /// Asks the schema registry for something that it must know, and counts when it begins or
+    /// ceases to answer: `was_up` is what the last question came to. Waits 2 s at most.
+    ///
+    /// Errors: it does not answer.
+    pub fn probe_registry(&self, was_up: Option<bool>) -> Result<(), registry::Error> {
+        let asked = match &self.frames {
+            Some(frames) => frames.probe(),
+            None => Ok(()),
+        };
+        let is_up = asked.is_ok();
+        registry::reached(is_up, was_up.is_some_and(|was_up| was_up != is_up));
+        asked
     }
 
     fn open_place(&self, topic: Topic, partition: u32) -> Result<Place, Error> {
@@ -201,6 +236,9 @@ impl KafkaLog {
     }
 
     fn is_quiet(&self) -> bool {
+        if self.broker.reach.is_silent() {
+            return true;
+        }
         let unanswered_at = *self.unanswered_at.lock();
         unanswered_at.is_some_and(|at| at.elapsed() < QUIET_FOR)
     }
@@ -388,9 +426,13 @@ impl Log for KafkaLog {
     fn settled_end(&self, topic: Topic, partition: u32) -> Result<u64, Error> {
         let place = self.open_place(topic, partition)?;
         let end = self.broker.written(topic, partition)?;
-        let deadline = Instant::now() + SETTLED_WITHIN;
+        let deadline = self.broker.ending.or(Instant::now() + SETTLED_WITHIN);
         // What was known before is too old from here on: a read that believed it would end early.
         while self.ask_ends(place)?.end < end {
+            if self.broker.ending.is_over() {
+                let why = "the log is being closed";
+                return Err(self.broker.unanswered("read to the end of", why));
+            }
             if Instant::now() >= deadline {
                 let seconds = SETTLED_WITHIN.as_secs();
                 return Err(self.broker.failed(
@@ -439,6 +481,10 @@ impl Log for KafkaLog {
 
     fn appended(&self) -> watch::Receiver<u64> {
         self.fetcher.appended()
+    }
+
+    fn unanswered_for(&self) -> Option<Duration> {
+        self.broker.reach.unanswered_for()
     }
 }
 

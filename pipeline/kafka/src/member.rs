@@ -38,6 +38,7 @@ struct Group {
     names: Names,
     topics: &'static [Topic],
     assigned: watch::Sender<BTreeSet<u32>>,
+    context: Context,
     asked: Mutex<Asked>,
     /// Who speaks to the group; another one after it was fenced.
     consumer: Mutex<Option<Arc<Consuming>>>,
@@ -60,11 +61,11 @@ struct Asked {
 
 impl ClientContext for Ear {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        Context.log(level, facility, message);
+        self.0.context.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        Context.error(error, reason);
+        self.0.context.error(error, reason);
     }
 }
 
@@ -155,10 +156,12 @@ fn serve(
         let Some(Err(error)) = consumer.poll(POLL) else {
             continue;
         };
-        warn!(group = group.group, %error, "Group membership.");
         if consumer.client().fatal_error().is_none() {
+            let complaints = &group.context.complaints;
+            complaints.hear_error(group.group, &error, "group membership");
             continue;
         }
+        warn!(group = group.group, %error, "Group membership.");
         group.forget();
         group.assigned.send_replace(BTreeSet::new());
         if fenced_at.is_some_and(|at| at.elapsed() < FENCED_AGAIN_WITHIN) {
@@ -199,6 +202,7 @@ impl Member {
             names: broker.names.clone(),
             topics,
             assigned: sender,
+            context: broker.context.clone(),
             asked: Mutex::default(),
             consumer: Mutex::default(),
         });

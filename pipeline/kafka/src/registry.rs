@@ -3,7 +3,8 @@
 //! Everything inside of rollcall is in single-object encoding. With a registry, [`crate::KafkaLog`]
 //! changes the frame at its edge: on the way out by ids that were looked up before anything else,
 //! on the way in by ids that are asked for once (docs/decisions/0011). `client` asks, `subjects`
-//! says what stands where and registers it, `frames` changes frames.
+//! says what stands where and registers it, `frames` changes frames, `unknown` says how long an id
+//! is waited for.
 
 mod client;
 mod error;
@@ -11,6 +12,7 @@ mod frames;
 mod metrics;
 mod settings;
 mod subjects;
+mod unknown;
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +21,7 @@ pub use error::Error;
 pub use settings::{Settings, SettingsError};
 pub use subjects::{Line, State};
 
-pub(crate) use self::metrics::describe;
+pub(crate) use self::metrics::{begin, describe, reached};
 pub(crate) use client::Client;
 pub(crate) use frames::Frames;
 pub(crate) use subjects::ids;

@@ -376,7 +376,7 @@ fn broker(settings: &Settings) -> Result<Broker, OpenError> {
 
 fn admin(broker: &Broker) -> Result<AdminClient<Context>, OpenError> {
     let config = broker.settings.client();
-    let made = AdminClient::from_config_and_context(&config, Context);
+    let made = AdminClient::from_config_and_context(&config, broker.context.clone());
     Ok(made.map_err(|source| broker.failed("open", source))?)
 }
 

@@ -10,7 +10,7 @@ mod writer;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::FutureExt;
 use futures::channel::oneshot;
@@ -24,9 +24,6 @@ use writer::Writer;
 
 /// Bytes of records that may wait to be written, beside the batches of processors.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// How long the end waits for what is on its way.
-const DRAIN: Duration = Duration::from_secs(10);
 
 /// An append on its way: each record with its partition.
 pub(crate) struct Job {
@@ -85,48 +82,25 @@ impl Drop for Room {
     }
 }
 
-/// When every wait for the brokers has to end; never, until the log is closed.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Ending(Arc<Mutex<Option<Instant>>>);
-
-impl Ending {
-    fn begin(&self) -> Instant {
-        *self.0.lock().get_or_insert(Instant::now() + DRAIN)
-    }
-
-    /// The sooner of `deadline` and the end.
-    pub(crate) fn or(&self, deadline: Instant) -> Instant {
-        self.0.lock().map_or(deadline, |end| end.min(deadline))
-    }
-
-    /// Whether it is over.
-    pub(crate) fn is_over(&self) -> bool {
-        self.0.lock().is_some_and(|end| Instant::now() >= end)
-    }
-}
-
 /// All ways to write.
 pub(crate) struct Writers {
-    plain: Plain,
+    plain: Arc<Plain>,
     /// An append of partition p goes to number p modulo their count, so that those of one
     /// partition keep their order.
     transactional: Vec<Writer>,
     waiting: Arc<Mutex<Waiting>>,
-    ending: Ending,
 }
 
 impl Writers {
     /// Starts them. Their transactional ids are taken over here, before anything is read: what an
     /// earlier process left open is settled then.
     pub(crate) fn start(broker: &Arc<Broker>) -> Result<Self, Error> {
-        let ending = Ending::default();
         let slots = 0..broker.settings.shards.max(1);
-        let transactional = slots.map(|slot| Writer::start(broker.clone(), slot, ending.clone()));
+        let transactional = slots.map(|slot| Writer::start(broker.clone(), slot));
         Ok(Self {
-            plain: Plain::start(broker)?,
+            plain: Arc::new(Plain::start(broker)?),
             transactional: transactional.collect::<Result<_, _>>()?,
             waiting: Arc::default(),
-            ending,
         })
     }
 
@@ -162,9 +136,24 @@ impl Writers {
         async move { answer.await.unwrap_or(Err(Error::Closed)) }.boxed()
     }
 
-    /// Writes what waits, then ends; gives up when the brokers do not answer.
-    pub(crate) fn close(&self) {
-        let end = self.ending.begin();
+    /// Tells whoever waits for a record that stands for itself, once the end has come: the brokers
+    /// have not taken it by then. Transactions see the end themselves.
+    pub(crate) fn give_up_at(&self, end: Instant) {
+        let plain = Arc::downgrade(&self.plain);
+        let thread = std::thread::Builder::new().name("kafka-end".to_owned());
+        let started = thread.spawn(move || {
+            std::thread::sleep(end.saturating_duration_since(Instant::now()));
+            if let Some(plain) = plain.upgrade() {
+                plain.give_up();
+            }
+        });
+        if let Err(error) = started {
+            tracing::warn!(%error, "Records on their way to Kafka are waited for.");
+        }
+    }
+
+    /// Writes what waits until `end`, then ends.
+    pub(crate) fn close(&self, end: Instant) {
         self.plain.close(end);
         for writer in &self.transactional {
             writer.close();

@@ -38,6 +38,8 @@ pub use record::{
 };
 pub use stage::{Stage, StageError, run_stage};
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
 use rollcall_model::Topic;
 use tokio::sync::watch;
@@ -117,6 +119,13 @@ pub trait Log: Send + Sync + 'static {
     fn position(&self, group: &str, topic: Topic, partition: u32) -> Result<Option<u64>, Error>;
 
     /// Changes whenever something was appended, and not before it can be read: wait on it with a
-    /// [`Lookout`] instead of polling.
+    /// [`Lookout`] instead of polling. Changes also when [`Log::unanswered_for`] begins or ceases to
+    /// say something.
     fn appended(&self) -> watch::Receiver<u64>;
+
+    /// How long ago the log last answered, if it does not now; `None` while it does, which a log on
+    /// this machine always does. What is known of its ends is as old as that.
+    fn unanswered_for(&self) -> Option<Duration> {
+        None
+    }
 }

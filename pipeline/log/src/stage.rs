@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use rollcall_model::Topic;
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{debug, info, warn};
 
 use crate::{Append, Error, Log, Lookout, NewRecord, Position, ReadLimit, Stored, on_assigned};
 
@@ -122,15 +122,19 @@ impl Reader<'_> {
     async fn follow(self, mut stop: watch::Receiver<bool>) -> Result<(), StageError> {
         let mut lookout = Lookout::new(self.log.as_ref(), self.stage.group(), Some(self.partition));
         let mut next = None;
+        // Questions in a row that were not answered.
+        let mut unanswered = 0;
         while !*stop.borrow() {
             lookout.mark();
             let (from, records) = match self.read(next) {
                 Err(StageError::Read { source, .. }) if source.may_pass() => {
-                    self.wait(&source, &mut stop).await;
+                    unanswered += 1;
+                    self.wait(&source, unanswered, &mut stop).await;
                     continue;
                 }
                 other => other?,
             };
+            reachable(self.stage.group(), self.partition, &mut unanswered);
             next = Some(from);
             lookout.found(!records.is_empty());
             let Some(last) = records.last() else {
@@ -226,9 +230,9 @@ impl Reader<'_> {
     }
 
     /// Waits before a log that did not answer is asked again.
-    async fn wait(&self, error: &Error, stop: &mut watch::Receiver<bool>) {
+    async fn wait(&self, error: &Error, times: u32, stop: &mut watch::Receiver<bool>) {
         let (group, partition) = (self.stage.group(), self.partition);
-        unreachable(group, partition, error);
+        unreachable(group, partition, error, times);
         let _ = tokio::time::timeout(UNREACHABLE_DELAY, stopped(stop)).await;
     }
 
@@ -247,10 +251,23 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|is_stopping| *is_stopping).await;
 }
 
-fn unreachable(group: &str, partition: u32, error: &Error) {
+/// The log did not answer, the `times`th time in a row: told once.
+fn unreachable(group: &str, partition: u32, error: &Error, times: u32) {
     let error: &dyn std::error::Error = error;
-    warn!(
-        group,
-        partition, error, "The log does not answer; once more."
-    );
+    if times == 1 {
+        warn!(group, partition, error, "Cannot read the log, retrying.");
+    } else {
+        debug!(
+            group,
+            partition, error, times, "Cannot read the log, retrying."
+        );
+    }
+}
+
+/// The log answered, after it had not for so many times.
+fn reachable(group: &str, partition: u32, times: &mut u32) {
+    match std::mem::take(times) {
+        0 => {}
+        times => info!(group, partition, times, "Reading the log again."),
+    }
 }

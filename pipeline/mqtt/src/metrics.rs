@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ::metrics::{counter, describe_counter, describe_gauge, gauge};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::handle::PublishError;
 
@@ -27,6 +27,15 @@ pub fn describe() {
     describe_gauge!(IN_FLIGHT, "Publishes that wait for their acknowledgement");
 }
 
+/// There is a session: what is shown of it before anything has happened.
+pub(crate) fn begin(client: &'static str) {
+    gauge!(CONNECTED, "client" => client).set(0.0);
+    gauge!(IN_FLIGHT, "client" => client).set(0.0);
+    for name in [CONNECTIONS, LOSSES, SESSIONS_LOST, STALE] {
+        counter!(name, "client" => client).increment(0);
+    }
+}
+
 /// The broker accepted a connection.
 pub(crate) fn connected(client: &'static str, url: &str, session_present: bool) {
     counter!(CONNECTIONS, "client" => client).increment(1);
@@ -34,15 +43,43 @@ pub(crate) fn connected(client: &'static str, url: &str, session_present: bool) 
     info!(client, url, session_present, "MQTT connected.");
 }
 
-/// A connection or an attempt at one ended; the next comes after `wait`.
-pub(crate) fn lost(client: &'static str, url: &str, why: &str, failures: u32, wait: Duration) {
+/// A connection or an attempt at one ended.
+pub(crate) fn lost(client: &'static str) {
     counter!(LOSSES, "client" => client).increment(1);
     gauge!(CONNECTED, "client" => client).set(0.0);
-    let wait_ms = wait.as_millis();
-    warn!(
-        client,
-        url, why, failures, wait_ms, "MQTT not connected, trying again."
-    );
+}
+
+/// How it ended; the next attempt comes after `wait`.
+pub(crate) struct Lost<'a> {
+    pub(crate) client: &'static str,
+    pub(crate) url: &'a str,
+    pub(crate) why: &'a str,
+    pub(crate) failures: u32,
+    pub(crate) wait: Duration,
+}
+
+impl Lost<'_> {
+    /// Logs it; in the debug log only what is no news.
+    pub(crate) fn log(self, is_news: bool) {
+        let Self {
+            client,
+            url,
+            why,
+            failures,
+            wait,
+        } = self;
+        let wait_ms = wait.as_millis();
+        match is_news {
+            true => warn!(
+                client,
+                url, why, failures, wait_ms, "MQTT not connected, trying again."
+            ),
+            false => debug!(
+                client,
+                url, why, failures, wait_ms, "MQTT not connected, trying again."
+            ),
+        }
+    }
 }
 
 /// The broker does not take a message; it is not sent again.

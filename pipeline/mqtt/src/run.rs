@@ -40,7 +40,10 @@ pub enum Status {
     /// It is another process's turn with the client id: see [`Options::may_connect`].
     Waiting,
     /// Not, or not yet.
-    Connecting,
+    Connecting {
+        /// Why the last connection, or the last attempt at one, ended; empty before the first.
+        why: String,
+    },
     /// It is, and has granted every filter.
     Connected,
 }
@@ -57,6 +60,8 @@ pub struct Driver {
     sessions: u64,
     /// Whether there has been a connection.
     has_connected: bool,
+    /// Why there is none, as it was logged.
+    told: String,
     /// Whether there has been one with everything granted; see [`Error`].
     has_worked: bool,
     /// Packet id of the SUBSCRIBE without an answer, and when it was sent.
@@ -72,6 +77,7 @@ pub struct Driver {
 /// A session with the broker that `options` names. Nothing happens before [`Driver::run`]. A
 /// session without filters acknowledges whatever comes, and hands nothing out.
 pub fn client(options: Options) -> (Driver, Inbound, Publisher) {
+    metrics::begin(options.name);
     // Unbounded, but never longer than the window.
     let (deliveries, inbound) = mpsc::unbounded_channel();
     let (answers_to, answers) = mpsc::unbounded_channel();
@@ -89,6 +95,7 @@ pub fn client(options: Options) -> (Driver, Inbound, Publisher) {
         backoff: Backoff::default(),
         sessions: 0,
         has_connected: false,
+        told: String::new(),
         has_worked: false,
         subscribing: None,
         packet_bytes_max: usize::MAX,
@@ -96,7 +103,7 @@ pub fn client(options: Options) -> (Driver, Inbound, Publisher) {
         answers_to,
         answers,
         requests,
-        status: watch::Sender::new(Status::Connecting),
+        status: watch::Sender::new(Status::Connecting { why: String::new() }),
     };
     (driver, Inbound(inbound), Publisher(publisher))
 }
@@ -122,7 +129,6 @@ impl Driver {
                 Ok(connection) => self.converse(connection, &mut stop).await,
                 Err(broken) => Err(broken),
             };
-            self.status.send_replace(Status::Connecting);
             let why = match ended {
                 Ok(()) if *stop.borrow() || stop.has_changed().is_err() => break,
                 // Its turn is over.
@@ -136,18 +142,24 @@ impl Driver {
                 }
                 Err(broken) => self.lost(broken),
             };
+            self.status.send_replace(Status::Connecting {
+                why: format!("no session with the MQTT broker at {}: {why}", self.url),
+            });
             if !self.turn.is_ours() {
                 metrics::given_away(self.options.name, &why);
                 continue;
             }
             let wait = self.backoff.failed(draw());
-            metrics::lost(
-                self.options.name,
-                &self.url,
-                &why,
-                self.backoff.failures(),
+            metrics::lost(self.options.name);
+            let lost = metrics::Lost {
+                client: self.options.name,
+                url: &self.url,
+                why: &why,
+                failures: self.backoff.failures(),
                 wait,
-            );
+            };
+            lost.log(self.told != why);
+            self.told = why;
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 () = sleep(wait) => {}
@@ -211,7 +223,8 @@ impl Driver {
             self.status.send_replace(Status::Waiting);
             self.turn.wait().await;
             self.backoff.reset();
-            self.status.send_replace(Status::Connecting);
+            self.status
+                .send_replace(Status::Connecting { why: String::new() });
         }
         self.open().await
     }
@@ -225,6 +238,7 @@ impl Driver {
         let is_new = !connack.session_present;
         let is_first = !std::mem::replace(&mut self.has_connected, true);
         metrics::connected(self.options.name, &self.url, connack.session_present);
+        self.told.clear();
         let was_lost = self.turn.was_lost() && !is_first;
         if is_new && (!is_first || self.options.had_session) {
             self.sessions += 1;

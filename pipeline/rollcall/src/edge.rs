@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use rollcall_bridge::IngressWriter;
@@ -11,7 +12,7 @@ use rollcall_broker::Broker;
 use rollcall_delivery::Outlet;
 use rollcall_mqtt::{Driver, Publisher};
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::hook::Hook;
@@ -50,12 +51,18 @@ impl Edge {
     }
 
     /// Lets nothing in any more; what is under way is finished and acknowledged.
-    pub(crate) async fn close(self) {
+    /// Given up at `by`.
+    pub(crate) async fn close(self, by: Instant) {
         match self {
-            Edge::Embedded(broker) => broker.shutdown().await,
+            Edge::Embedded(broker) => {
+                let closed = tokio::time::timeout_at(by.into(), broker.shutdown());
+                if closed.await.is_err() {
+                    warn!("The embedded broker did not close in time, left behind.");
+                }
+            }
             Edge::Sessions(roles) => {
                 for role in roles {
-                    role.stop().await;
+                    role.stop(by).await;
                 }
             }
         }

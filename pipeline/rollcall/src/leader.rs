@@ -1,6 +1,8 @@
 //! Which of several bridges leads: all see every publish, so one takes them and the others stand
 //! by (docs/decisions/0016).
 
+use std::time::SystemTime;
+
 use rollcall_api::Check;
 use rollcall_log::{Assigned, Log};
 use rollcall_model::Topic;
@@ -75,14 +77,22 @@ pub(crate) async fn report(
     mut lead: watch::Receiver<Lead>,
     check: &Check,
 ) -> std::convert::Infallible {
+    let mut since = None;
     loop {
         match (
             status.borrow_and_update().clone(),
             *lead.borrow_and_update(),
         ) {
-            (Status::Connected, _) => check.ready(),
+            (Status::Connected, _) => {
+                since = None;
+                check.ready();
+            }
             (Status::Waiting, Lead::StandsBy) => check.standby(),
-            (Status::Waiting | Status::Connecting, _) => check.starting(),
+            (Status::Connecting { why }, _) if !why.is_empty() => {
+                let since = *since.get_or_insert_with(SystemTime::now);
+                check.waiting(why, since);
+            }
+            (Status::Waiting | Status::Connecting { .. }, _) => check.starting(),
         }
         tokio::select! {
             changed = status.changed() => if changed.is_err() {

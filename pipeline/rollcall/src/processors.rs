@@ -15,7 +15,7 @@ use rollcall_runtime::self_check::Report;
 use rollcall_runtime::{Error, GROUP, Processor, Setup};
 use rollcall_tables::{Bounds, WriteBehind};
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::self_check;
 
@@ -96,6 +96,7 @@ impl Processors {
         mut stop: watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
         let mut doubts = 0;
+        let mut told = Told::default();
         while !*stop.borrow() {
             let processor = match ready.take() {
                 Some(processor) => processor,
@@ -109,20 +110,24 @@ impl Processors {
                         // damage unless it is there again and again.
                         Err(error) if is_digest(&error) && doubts < DOUBTS_MAX => {
                             doubts += 1;
-                            self.pause(partition, &error, &mut stop).await;
+                            self.pause(partition, &error, &mut told, &mut stop).await;
                             continue;
                         }
                         Err(error) => {
-                            self.again(partition, error, &mut stop).await?;
+                            self.again(partition, error, &mut told, &mut stop).await?;
                             continue;
                         }
                     }
                 }
             };
             doubts = 0;
+            told.over(partition);
             match processor.run(stop.clone()).await {
                 Ok(()) => break,
-                Err(error) => self.again(partition, error.into(), &mut stop).await?,
+                Err(error) => {
+                    let error = error.into();
+                    self.again(partition, error, &mut told, &mut stop).await?;
+                }
             }
         }
         self.health.forget(&name(partition));
@@ -135,10 +140,11 @@ impl Processors {
         &self,
         partition: u32,
         error: anyhow::Error,
+        told: &mut Told,
         stop: &mut watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
         if may_pass(&error) {
-            self.pause(partition, &error, stop).await;
+            self.pause(partition, &error, told, stop).await;
             return Ok(());
         }
         let check = self.health.register(&name(partition));
@@ -146,13 +152,15 @@ impl Processors {
         Err(error)
     }
 
-    async fn pause(&self, partition: u32, error: &anyhow::Error, stop: &mut watch::Receiver<bool>) {
+    async fn pause(
+        &self,
+        partition: u32,
+        error: &anyhow::Error,
+        told: &mut Told,
+        stop: &mut watch::Receiver<bool>,
+    ) {
         self.health.register(&name(partition));
-        warn!(
-            partition,
-            error = format!("{error:#}"),
-            "Looking again where it stands."
-        );
+        told.tell(partition, format!("{error:#}"));
         let stopped = stop.wait_for(|stop| *stop);
         let _ = tokio::time::timeout(AGAIN_AFTER, stopped).await;
     }
@@ -177,6 +185,34 @@ impl Processors {
         }
         self.health.ready(&name);
         Ok(processor)
+    }
+}
+
+/// What was logged of a partition that cannot go on: the same thing once.
+#[derive(Default)]
+struct Told {
+    error: String,
+    /// How often it was the same.
+    repeated: u32,
+}
+
+impl Told {
+    fn tell(&mut self, partition: u32, error: String) {
+        if self.error == error {
+            self.repeated += 1;
+            debug!(partition, error, "Looking again where it stands.");
+        } else {
+            warn!(partition, error, "Looking again where it stands.");
+            self.error = error;
+        }
+    }
+
+    /// The partition goes on.
+    fn over(&mut self, partition: u32) {
+        let Self { error, repeated } = std::mem::take(self);
+        if !error.is_empty() {
+            info!(partition, repeated, "Partition goes on.");
+        }
     }
 }
 

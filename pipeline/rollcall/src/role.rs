@@ -1,14 +1,14 @@
 //! A role of the process: a task with a name and a way to ask it to stop.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-/// How long a role may take to stop before it is left behind.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// What a role gets to stop even when the time is over.
+const STOP_WITHIN_MIN: Duration = Duration::from_millis(100);
 
 /// A role that ended: by itself (which nobody wants) or because it was asked to.
 #[derive(Debug)]
@@ -47,10 +47,11 @@ impl Role {
         Self { name, stop, task }
     }
 
-    /// Asks the role to stop, and waits until it has.
-    pub(crate) async fn stop(mut self) {
+    /// Asks the role to stop, and waits until it has; at `by` it is left behind.
+    pub(crate) async fn stop(mut self, by: Instant) {
         self.stop.send_replace(true);
-        match tokio::time::timeout(STOP_WITHIN, &mut self.task).await {
+        let by = by.max(Instant::now() + STOP_WITHIN_MIN);
+        match tokio::time::timeout_at(by.into(), &mut self.task).await {
             Ok(_) => info!(role = self.name, "Role stopped."),
             Err(_) => {
                 warn!(role = self.name, "Role did not stop in time, left behind.");

@@ -5,6 +5,7 @@ mod shares;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
@@ -157,8 +158,9 @@ pub(crate) enum NodeLog {
 }
 
 impl NodeLog {
-    /// Opens the configured one for writing.
-    pub(crate) fn open(
+    /// Opens the configured one for writing. Waits for brokers on a thread of its own, so that
+    /// whoever is asked to stop meanwhile need not.
+    pub(crate) async fn open(
         config: &Config,
         folders: &Folders,
         clock: Arc<dyn Clock>,
@@ -170,10 +172,18 @@ impl NodeLog {
                 let settings = config.kafka.settings(&id, shards(config));
                 // It waits for brokers.
                 let registry = config.registry.settings();
-                let open = || KafkaLog::open_with(settings, registry.as_ref());
-                let log = tokio::task::block_in_place(open)?;
+                let open = move || KafkaLog::open_with(settings, registry.as_ref());
+                let opened = tokio::task::spawn_blocking(open).await;
+                let log = opened.context("the log's opening was broken off")??;
                 Ok(Self::Kafka(Arc::new(log)))
             }
+        }
+    }
+
+    /// Ends every wait for brokers at `end`, or soon when they are known not to answer.
+    pub(crate) fn end_by(&self, end: Instant) {
+        if let Self::Kafka(log) = self {
+            log.end_by(end);
         }
     }
 

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rollcall_api::{
@@ -33,6 +33,12 @@ use crate::role::{Ended, Role};
 use crate::self_check;
 use crate::standstill;
 use crate::stores::{self, Folders, NodeLog};
+
+/// How long the roles have to stop, all in all.
+const STOP_WITHIN: Duration = Duration::from_secs(8);
+
+/// How long of it they may wait for the log; what is left is for what follows from that.
+const LOG_WITHIN: Duration = Duration::from_secs(5);
 
 /// How often a start says what it waits for.
 const TELL_EVERY: Duration = Duration::from_secs(5);
@@ -83,7 +89,7 @@ impl System {
         let ports = bind(config, plan).await?;
         let folders = Folders::of(data_dir);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let log = NodeLog::open(config, &folders, clock.clone())?;
+        let log = NodeLog::open(config, &folders, clock.clone()).await?;
         let store = Arc::new(stores::open_tables(config, &folders, log.partitions())?);
         let (ended_tx, mut ended) = mpsc::channel(64);
         let wiring = Wiring {
@@ -106,6 +112,7 @@ impl System {
             }
             None => (None, None),
         };
+        let outside = wiring.watch_outside(config, &log, tenants.clone());
         let resolver = tenants.map(|tenants| wiring.resolve(tenants));
         if let Some(replica) = &replica {
             caught_up_or_failed(replica, &mut ended).await?;
@@ -118,7 +125,6 @@ impl System {
             Some(wiring.guard("log", log.stopped())),
             edge.stopped()
                 .map(|stopped| wiring.guard("retained", stopped)),
-            wiring.watch_registry(config, &log),
         ];
         let addresses = Addresses {
             mqtt: edge.local_addr(),
@@ -135,7 +141,7 @@ impl System {
             sender,
             processors,
             background: self_check.chain(checkpoints).collect(),
-            guards: guards.into_iter().flatten().collect(),
+            guards: guards.into_iter().flatten().chain(outside).collect(),
             servers,
             ended,
         })
@@ -150,25 +156,31 @@ impl System {
     /// open, then nothing is sent and no device is let in, then answers and batches are finished,
     /// then nobody is served and the replica is flushed, then the tables are flushed and the log is
     /// closed. Everything acknowledged is in the log by then.
+    ///
+    /// Whatever is down, it is over within [`STOP_WITHIN`], but for a disk that takes nothing:
+    /// waits for the log end before that.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        let by = begun + STOP_WITHIN;
+        self.log.end_by(begun + LOG_WITHIN);
         for role in self.background {
-            role.stop().await;
+            role.stop(by).await;
         }
         for role in self.sender {
-            role.stop().await;
+            role.stop(by).await;
         }
         for guard in self.guards {
-            guard.stop().await;
+            guard.stop(by).await;
         }
-        self.edge.close().await;
+        self.edge.close(by).await;
         if let Some(resolver) = self.resolver {
-            resolver.stop().await;
+            resolver.stop(by).await;
         }
         if let Some(processors) = self.processors {
-            processors.stop().await;
+            processors.stop(by).await;
         }
         for server in self.servers {
-            server.stop().await;
+            server.stop(by).await;
         }
         // Nobody else has it once the processors have stopped.
         let closed = match Arc::into_inner(self.store) {

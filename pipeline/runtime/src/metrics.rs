@@ -59,6 +59,7 @@ pub const UNFINISHED: &str = "rollcall_self_check_unfinished_total";
 
 /// Describes every metric of this crate; call once, after the recorder is installed.
 pub fn describe() {
+    begin();
     describe_counter!(RECORDS, "Input records folded, by topic.");
     describe_counter!(IGNORED, "Inputs that changed nothing, by reason.");
     describe_counter!(DEAD_LETTERS, "Inputs refused and dead-lettered, by reason.");
@@ -122,6 +123,36 @@ pub fn describe() {
     describe_counter!(UNFINISHED, "Self-checks that did not get through in time.");
 }
 
+/// Counters before there was anything to count.
+fn begin() {
+    for topic in Topic::INPUTS {
+        counter!(RECORDS, "topic" => topic.as_str()).increment(0);
+    }
+    for reason in rollcall_fold::Ignored::ALL {
+        counter!(IGNORED, "reason" => reason.as_str()).increment(0);
+    }
+    for reason in ReasonCode::ALL {
+        counter!(DEAD_LETTERS, "reason" => reason.as_str()).increment(0);
+    }
+    for topic in [
+        Topic::Events,
+        Topic::Inventory,
+        Topic::Tenantless,
+        Topic::Deliveries,
+    ] {
+        counter!(DERIVED, "topic" => topic.as_str()).increment(0);
+    }
+    for reason in Suppressed::ALL {
+        counter!(SUPPRESSED, "reason" => reason.as_str()).increment(0);
+    }
+    for name in [TIMERS, BATCHES, RESTORED, WALKED, UNFINISHED] {
+        counter!(name).increment(0);
+    }
+    for kind in Mismatch::KINDS.into_iter().chain(["unreadable"]) {
+        counter!(MISMATCHES, "kind" => kind).increment(0);
+    }
+}
+
 pub(crate) fn ignored(reason: &'static str) {
     counter!(IGNORED, "reason" => reason).increment(1);
 }
@@ -160,6 +191,12 @@ pub(crate) fn lag(partition: u32, lag: Lag) {
     let label = partition.to_string();
     gauge!(LAG_RECORDS, "partition" => label.clone()).set(lag.records as f64);
     gauge!(LAG_SECONDS, "partition" => label).set(lag.ms as f64 / 1_000.0);
+}
+
+/// The log has not answered for so long: what is known of its ends is as old.
+pub(crate) fn unanswered(partition: u32, silent: Duration) {
+    let label = partition.to_string();
+    gauge!(LAG_SECONDS, "partition" => label).set(silent.as_secs_f64());
 }
 
 pub(crate) fn committed(partition: u32, number: u64, timers: u64, records: usize, seconds: f64) {

@@ -26,6 +26,9 @@ use crate::restore::{Progress, Restored, restore};
 /// never expires (DESIGN.md section 5).
 const EMPTY_BATCH_AFTER_MS: i64 = rollcall_model::time::HOUR_MS;
 
+/// How often it is shown for how long the log has not answered.
+const SILENCE_SHOWN_EVERY: Duration = Duration::from_secs(1);
+
 /// What a processor works with.
 pub struct Setup<T> {
     /// Where inputs come from and everything goes.
@@ -140,19 +143,21 @@ impl<T: Tables> Processor<T> {
     /// Runs until `stop` turns true; a batch that has begun is finished first, and tables that
     /// hold changes back write them: then, and whenever nothing waits.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
-        let mut lookout = Lookout::new(self.setup.log.as_ref(), GROUP, Some(self.setup.partition));
+        let (log, partition) = (self.setup.log.clone(), self.setup.partition);
+        let mut lookout = Lookout::new(log.as_ref(), GROUP, Some(partition));
         while !*stop.borrow() {
             lookout.mark();
-            let turn = self.turn().await?;
+            let turn = watched(log.as_ref(), partition, self.turn()).await?;
             lookout.found(matches!(turn, Turn::Folded { records: 1.., .. }));
             let Turn::Idle { until } = turn else { continue };
             // There is time for it, and whoever looks at the store finds what is.
             self.settle()?;
             let wait_ms = (until - self.setup.clock.now()).clamp(0, EMPTY_BATCH_AFTER_MS);
             let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or_default());
+            let wait = tokio::time::sleep(wait);
             tokio::select! {
                 is_open = lookout.wait() => if !is_open { break },
-                () = tokio::time::sleep(wait) => {}
+                () = watched(log.as_ref(), partition, wait) => {}
                 changed = stop.changed() => if changed.is_err() { break },
             }
         }
@@ -285,6 +290,22 @@ impl<T: Tables> Processor<T> {
             })?;
         self.progress = next;
         Ok(())
+    }
+}
+
+/// Waits for `work`, and shows meanwhile how old what is known of the log's ends is, if it does not
+/// answer: nobody else knows that a partition may be behind then.
+async fn watched<F: Future>(log: &dyn Log, partition: u32, work: F) -> F::Output {
+    tokio::pin!(work);
+    loop {
+        if let Some(silent) = log.unanswered_for() {
+            metrics::unanswered(partition, silent);
+        }
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = tokio::time::sleep(SILENCE_SHOWN_EVERY) => {}
+        }
     }
 }
 

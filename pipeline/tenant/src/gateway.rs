@@ -12,6 +12,7 @@ mod ask;
 mod breaker;
 mod cache;
 mod name;
+mod probe;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ use answer::Verdict;
 use ask::Asker;
 use breaker::{Admit, Breaker};
 use cache::Cache;
+use probe::Probe;
 
 pub(crate) use breaker::State;
 
@@ -45,6 +47,7 @@ pub struct Gateway {
     places: Semaphore,
     /// How close they follow each other.
     pace: Pace,
+    probe: Probe,
 }
 
 impl Gateway {
@@ -52,8 +55,10 @@ impl Gateway {
     ///
     /// Errors: [`ConfigError`].
     pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
+        let asker = Asker::new(config)?;
         Ok(Self {
-            asker: Asker::new(config)?,
+            probe: Probe::new(asker.url()),
+            asker,
             clock,
             cache: Mutex::new(Cache::new(config)),
             breaker: Mutex::new(Breaker::new(config.timeout)),
@@ -125,5 +130,19 @@ impl Gateway {
 impl Source for Gateway {
     fn look_up<'a>(&'a self, due: &'a LookupDue) -> BoxFuture<'a, TenantOutcome> {
         self.answer(due).boxed()
+    }
+
+    /// Down while the breaker lets nobody through, or when nobody listens there.
+    fn probe(&self) -> Option<BoxFuture<'_, Result<(), String>>> {
+        let trouble = self.breaker.lock().trouble();
+        Some(
+            async move {
+                match trouble {
+                    Some(cause) => Err(cause),
+                    None => self.probe.ask().await,
+                }
+            }
+            .boxed(),
+        )
     }
 }

@@ -29,8 +29,23 @@ pub const GATEWAY_DURATION: &str = "rollcall_tenant_gateway_duration_seconds";
 /// Whether the gateway is asked: 0 = yes, 1 = one request is trying, 2 = no.
 pub const BREAKER: &str = "rollcall_tenant_gateway_breaker";
 
+/// 1 while the gateway can be reached, else 0.
+pub const GATEWAY_UP: &str = "rollcall_tenant_gateway_up";
+/// Times the gateway went or came back. Label `state`: down, up.
+pub const GATEWAY_CHANGES: &str = "rollcall_tenant_gateway_state_changes_total";
+
 /// Describes every metric of this crate to the installed recorder.
 pub fn describe() {
+    for outcome in ["found", "unknown", "unavailable"] {
+        counter!(LOOKUPS, "outcome" => outcome).increment(0);
+    }
+    for reason in ReasonCode::ALL {
+        counter!(DEAD_LETTERS, "reason" => reason.as_str()).increment(0);
+    }
+    for outcome in ["loaded", "broken", "removed"] {
+        counter!(FILE_RELOADS, "outcome" => outcome).increment(0);
+    }
+    counter!(SKIPPED).increment(0);
     describe_counter!(
         LOOKUPS,
         Unit::Count,
@@ -54,6 +69,15 @@ pub fn describe() {
     describe_gauge!(
         BREAKER,
         "Whether the auth gateway is asked: 0 yes, 1 one request tries, 2 no."
+    );
+    describe_gauge!(
+        GATEWAY_UP,
+        "1 while the auth gateway can be reached, else 0."
+    );
+    describe_counter!(
+        GATEWAY_CHANGES,
+        Unit::Count,
+        "Times the auth gateway went or came back, by which."
     );
     describe_counter!(DEAD_LETTERS, Unit::Count, "Look-ups refused, by reason.");
     describe_counter!(
@@ -104,6 +128,27 @@ pub(crate) fn breaker(state: State) {
         State::HalfOpen => 1.0,
         State::Open => 2.0,
     });
+}
+
+/// There is a gateway: what is shown of it before anything has happened.
+pub fn begin() {
+    gauge!(GATEWAY_UP).set(0.0);
+    for step in ["cached", "refused", "timed_out", "unreachable", "200"] {
+        counter!(GATEWAY, "step" => step).increment(0);
+    }
+    gauge!(BREAKER).set(0.0);
+    for state in ["down", "up"] {
+        counter!(GATEWAY_CHANGES, "state" => state).increment(0);
+    }
+}
+
+/// The gateway can be reached, or not; `is_news`: it could not before, or could.
+pub fn reached(is_up: bool, is_news: bool) {
+    gauge!(GATEWAY_UP).set(f64::from(u8::from(is_up)));
+    if is_news {
+        let state = if is_up { "up" } else { "down" };
+        counter!(GATEWAY_CHANGES, "state" => state).increment(1);
+    }
 }
 
 /// A look-up was answered after `seconds`.

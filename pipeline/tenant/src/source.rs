@@ -12,4 +12,10 @@ use rollcall_model::event::TenantOutcome;
 pub trait Source: Send + Sync + 'static {
     /// Whose is the client of `due`?
     fn look_up<'a>(&'a self, due: &'a LookupDue) -> BoxFuture<'a, TenantOutcome>;
+
+    /// Whether it can be asked, found out without asking about a client: why not, for an operator.
+    /// `None` when it is no other system.
+    fn probe(&self) -> Option<BoxFuture<'_, Result<(), String>>> {
+        None
+    }
 }

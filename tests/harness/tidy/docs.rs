@@ -11,7 +11,9 @@ use super::tree::Text;
 /// Codes and what an operator does about them.
 pub const ERRORS: &str = "docs/errors.md";
 /// Which test proves what.
-pub const TESTS: [&str; 2] = ["docs/testing.md", "docs/tenants.md"];
+pub const TESTS: [&str; 3] = ["docs/testing.md", "docs/tenants.md", OPERATIONS];
+/// What happens when something dies, and more for operators.
+pub const OPERATIONS: &str = "docs/operations.md";
 /// Every metric.
 pub const METRICS: &str = "docs/spec/metrics.md";
 
@@ -153,6 +155,36 @@ pub fn functions<'a>(sources: impl Iterator<Item = &'a Text>) -> BTreeSet<String
     let lines = sources.flat_map(|source| source.content.lines());
     let names = lines.filter_map(|line| line.split_once("fn ")?.1.split(['(', '<']).next());
     names.map(str::to_owned).collect()
+}
+
+/// Rows of the tables under the heading `section` of `document` whose last cell names no test: a
+/// name in backquotes of four words or more, or a suite with its path.
+pub fn rows_without_test(path: &str, document: &str, section: &str) -> Vec<Finding> {
+    let lines = document.lines().enumerate();
+    let mut inside = lines
+        .skip_while(|(_, line)| *line != section)
+        .skip(1)
+        .take_while(|(_, line)| !line.starts_with("## "))
+        .filter(|(_, line)| line.starts_with("| "))
+        .peekable();
+    if inside.peek().is_none() {
+        let text = format!("no table under \"{section}\"");
+        return vec![Finding::new(path, 0, "test", text)];
+    }
+    let has_test = |row: &str| {
+        let last = row.trim_end_matches(['|', ' ']).rsplit(" | ").next();
+        let mut quoted = last.unwrap_or_default().split('`').skip(1).step_by(2);
+        quoted.any(|name| name.matches('_').count() >= 3 && !is_metric(name))
+    };
+    // The head of a table says what its cells are.
+    let rows = inside.filter(|(_, row)| !row.ends_with("| test |"));
+    let missing = rows.filter(|(_, row)| !has_test(row));
+    let finding = |(index, row): (usize, &str)| {
+        let what = row.split(" | ").next().unwrap_or_default();
+        let text = format!("the row {what:?} names no test");
+        Finding::new(path, index + 1, "test", text)
+    };
+    missing.map(finding).collect()
 }
 
 /// Tests that the tables of the document `path` name and nobody wrote: names in backquotes of four

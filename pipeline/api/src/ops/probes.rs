@@ -34,7 +34,8 @@ pub(super) async fn live(State(ops): State<Ops>) -> Response {
 }
 
 /// `GET /readyz?max_lag_seconds=N`: whether requests should come here: everything works, the
-/// replica has caught up, and, when asked for, its rows are no older than that. Damaged tables and
+/// replica has caught up, and, when asked for, its rows are no older than that; while the log does
+/// not answer, they are as old as its last answer. Damaged tables and
 /// a replica that differs from the schedule are told, and change nothing here: see
 /// [`crate::Comparisons`].
 pub(super) async fn ready(State(ops): State<Ops>, uri: Uri) -> Result<Response, Problem> {
@@ -63,6 +64,7 @@ pub(super) async fn startup(State(ops): State<Ops>) -> Response {
 fn report(ops: &Ops, is_fine: bool, fine: &'static str) -> Response {
     let status = match (is_fine, ops.health.is_alive()) {
         (true, _) => fine,
+        (false, true) if ops.health.is_waiting() => "waiting",
         (false, true) => "starting",
         (false, false) => "failed",
     };
@@ -80,6 +82,7 @@ fn answer(ops: &Ops, code: StatusCode, status: &'static str) -> Response {
             "ready": replica.is_ready(),
             "lag_records": replica.lag(),
             "lag_seconds": replica.lag_ms() as f64 / 1000.0,
+            "lag_known": replica.is_lag_known(),
             "digests": replica.digests(),
         })
     });

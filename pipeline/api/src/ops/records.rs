@@ -60,7 +60,7 @@ pub(super) async fn list(
         None => Tail::open(ops.log.clone(), topic, start),
         Some(last) => Tail::last(ops.log.clone(), topic, last),
     };
-    let tail = tail.map_err(|error| Problem::internal(&error))?;
+    let tail = tail.map_err(|error| Problem::of_log(&error))?;
     let lines = Lines {
         tail,
         left,

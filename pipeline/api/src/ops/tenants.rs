@@ -160,7 +160,7 @@ async fn direct<E: Directory + DeserializeOwned + Send + 'static>(
     });
     let told = join_all(told.collect::<Vec<_>>()).await;
     let told = told.into_iter().collect::<Result<Vec<_>, _>>();
-    let told = told.map_err(|error: rollcall_log::Error| Problem::internal(&error))?;
+    let told = told.map_err(|error: rollcall_log::Error| Problem::of_log(&error))?;
     Ok(Json(Value::Array(told)))
 }
 

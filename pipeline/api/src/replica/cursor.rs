@@ -28,7 +28,7 @@ pub(super) struct Cursor {
 
 /// Why what is kept is no beginning of what the log holds. The names are a metric's labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Anew {
+pub(crate) enum Anew {
     /// Retention took records that were never read: tombstones may be among them.
     Overtaken,
     /// The log ends before what has been read: it was truncated or made anew.
@@ -41,7 +41,9 @@ pub(super) enum Anew {
 }
 
 impl Anew {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) const ALL: [Self; 4] = [Self::Overtaken, Self::Ahead, Self::OtherLog, Self::Digest];
+
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Overtaken => "overtaken",
             Self::Ahead => "ahead",

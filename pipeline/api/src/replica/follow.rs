@@ -81,18 +81,22 @@ impl Follower {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
         let mut lookout = Lookout::new(self.log.as_ref(), "replica", None);
         let mut cursors = Vec::new();
+        // Questions in a row that were not answered.
+        let mut unanswered = 0;
         while !*stop.borrow() {
             lookout.mark();
             let turned = self.turn(&mut cursors).await;
             if turned.is_ok() {
                 lookout.found(std::mem::take(&mut self.has_read));
+                metrics::reachable(std::mem::take(&mut unanswered));
             }
             match turned {
                 Ok(true) => continue,
                 Ok(false) => {}
                 // The replica stays as it is meanwhile.
                 Err(error) if is_unreachable(&error) => {
-                    metrics::unreachable(&error);
+                    unanswered += 1;
+                    metrics::unreachable(&error, unanswered);
                     self.behind_since(cursors.iter().map(Cursor::as_of).min());
                     let _ = tokio::time::timeout(AGAIN_AFTER, stopped(&mut stop)).await;
                     continue;
@@ -231,7 +235,10 @@ impl Follower {
         if next >= cursor.end {
             // Or nobody would tell that more has come.
             self.log.follow(topic, partition, next).map_err(failed)?;
-            cursor.caught_up(self.clock.now());
+            // Else nobody knows what is waiting.
+            if self.log.unanswered_for().is_none() {
+                cursor.caught_up(self.clock.now());
+            }
             return Ok(Step::AtEnd);
         }
         let mut records = match self.log.read(topic, partition, next, READ_LIMIT) {

@@ -1,6 +1,7 @@
 //! A log that loses its beginning, does not answer, and counts what is read.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use rollcall_log::{Append, Error, Log, MemoryLog, OffsetRange, ReadLimit, Stored};
@@ -13,6 +14,8 @@ pub(super) struct Faulty {
     /// The first offset of every partition.
     start: AtomicU64,
     is_silent: AtomicBool,
+    /// Milliseconds since it answered last; 0 while it does.
+    unanswered_ms: AtomicU64,
     read: AtomicU64,
 }
 
@@ -22,6 +25,7 @@ impl Faulty {
             log,
             start: AtomicU64::new(0),
             is_silent: AtomicBool::new(false),
+            unanswered_ms: AtomicU64::new(0),
             read: AtomicU64::new(0),
         }
     }
@@ -34,6 +38,11 @@ impl Faulty {
     /// Whether reads are not answered from now on.
     pub(super) fn silence(&self, is_silent: bool) {
         self.is_silent.store(is_silent, Ordering::SeqCst);
+    }
+
+    /// Whether it is known not to answer, and since how many milliseconds; 0 = it does.
+    pub(super) fn unanswered(&self, ms: u64) {
+        self.unanswered_ms.store(ms, Ordering::SeqCst);
     }
 
     /// Changelog records read so far.
@@ -93,5 +102,10 @@ impl Log for Faulty {
 
     fn appended(&self) -> watch::Receiver<u64> {
         self.log.appended()
+    }
+
+    fn unanswered_for(&self) -> Option<Duration> {
+        let ms = self.unanswered_ms.load(Ordering::SeqCst);
+        (ms > 0).then(|| Duration::from_millis(ms))
     }
 }

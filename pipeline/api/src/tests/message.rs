@@ -247,10 +247,10 @@ async fn operator_sends_to_any_connected_client() {
 }
 
 #[tokio::test]
-async fn closed_log_is_our_own_fault() {
+async fn a_closed_log_is_a_process_that_is_about_to_end() {
     let bench = Bench::with(&[row("c-1", "10000")]).await;
     let router = bench.public(Lookup::Strict);
     bench.log.close();
-    let detail = send(&router, "c-1", GOOD).await.problem(500);
+    let detail = send(&router, "c-1", GOOD).await.problem(503);
     assert!(!detail.contains("log at"), "{detail}");
 }

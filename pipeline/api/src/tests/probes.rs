@@ -1,5 +1,7 @@
 //! Probes and metrics.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use axum::Router;
 use axum::http::StatusCode;
 use rollcall_model::Millis;
@@ -69,12 +71,45 @@ async fn readiness_says_who_is_not_ready_and_how_far_the_replica_is() {
             "status": "failed",
             "checks": { "resolver": { "state": "failed", "reason": "log is full" } },
             "replica": {
-                "ready": true, "lag_records": 0, "lag_seconds": 0.0,
+                "ready": true, "lag_records": 0, "lag_seconds": 0.0, "lag_known": true,
                 "digests": { "has_mismatch": false, "changelogs": {} },
             },
             "self_check": { "has_mismatch": false, "partitions": {} },
         })
     );
+}
+
+#[tokio::test]
+async fn what_is_waited_for_is_named_and_dated() {
+    let bench = Bench::with(&[]).await;
+    let state = state(&bench);
+    state.health.register("resolver").ready();
+    let kafka = state.health.register("kafka");
+    let router = ops(state);
+    let since = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let told = |state: &str, reason: &str| {
+        json!({
+            "state": state, "reason": reason, "since": "2027-01-15T08:00:00Z",
+        })
+    };
+    kafka.degraded("one is away", since);
+    let answer = get(&router, "/readyz").await;
+    assert_eq!(answer.status, StatusCode::OK, "it works all the same");
+    assert_eq!(
+        answer.json()["checks"]["kafka"],
+        told("degraded", "one is away")
+    );
+    assert_eq!(probe(&router).await, [200, 200, 200]);
+    kafka.waiting("all are away", since);
+    let answer = get(&router, "/readyz").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.json()["status"], "waiting");
+    assert_eq!(
+        answer.json()["checks"]["kafka"],
+        told("waiting", "all are away")
+    );
+    // A restart would help nobody, and it has started once.
+    assert_eq!(probe(&router).await, [200, 503, 200]);
 }
 
 #[tokio::test]

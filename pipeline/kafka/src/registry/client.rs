@@ -126,6 +126,13 @@ impl Client {
         }))
     }
 
+    /// Asks for `id`, which it must know, to see whether it answers.
+    pub(super) fn probe(&self, id: u32) -> Result<(), Error> {
+        let settings = self.settings.clone();
+        let asked = self.wait(async move { calls::get_schema_by_id(id, &settings).await });
+        self.answer("probe", asked).map(|_| ())
+    }
+
     /// Where exactly that text is registered under `subject`.
     fn find(&self, subject: &str, text: &str) -> Result<Option<Registered>, Error> {
         let body = serde_json::json!({"schema": text, "schemaType": "AVRO"}).to_string();
@@ -290,10 +297,15 @@ impl Insisting<'_> {
     fn insist<T>(&self, ask: impl Fn(&Client) -> Result<T, Error>) -> Result<T, Error> {
         let deadline = Instant::now() + self.within;
         let mut pause = AGAIN_AFTER;
+        let mut told = String::new();
         loop {
             match ask(self.client) {
                 Err(error) if error.may_pass() && Instant::now() + pause < deadline => {
-                    warn!(%error, "Asking the schema registry again.");
+                    // Once for each reason.
+                    if told != error.to_string() {
+                        told = error.to_string();
+                        warn!(%error, "Asking the schema registry again.");
+                    }
                     patiently(|| std::thread::sleep(pause));
                     pause = (2 * pause).min(AGAIN_AFTER_MAX);
                 }

@@ -38,6 +38,18 @@ pub enum Error {
         /// What came instead.
         why: String,
     },
+    /// It does not know an id. Another one behind the same address may, and it may itself later.
+    #[error(
+        "the schema registry at {url} does not know id {id} yet, and is asked again for {left_s} s"
+    )]
+    NotYet {
+        /// Where it is.
+        url: String,
+        /// The id.
+        id: u32,
+        /// For how long, in seconds.
+        left_s: u64,
+    },
     /// It answers that it does not do that for us.
     #[error("the schema registry at {url} refuses: {why}")]
     Refused {
@@ -76,6 +88,6 @@ pub enum Error {
 impl Error {
     /// Whether the same question may be answered later.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unanswered { .. })
+        matches!(self, Self::Unanswered { .. } | Self::NotYet { .. })
     }
 }

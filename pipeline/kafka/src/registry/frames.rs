@@ -2,12 +2,13 @@
 //!
 //! The ids of today's schemas were looked up when the log was opened, so nobody is asked for what
 //! is ours. Who reads other ids asks once for each; what is found counts for ever, for a registry
-//! never gives an id twice. What is not known there stays as it is, and becomes a dead letter. A
-//! registry that does not answer makes the reader wait: down is not gone.
+//! never gives an id twice. What is not known there, not even after a while ([`super::unknown`]),
+//! stays as it is, and becomes a dead letter. A registry that does not answer makes the reader
+//! wait: down is not gone.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -20,6 +21,7 @@ use tracing::{debug, info, warn};
 use super::client::{ById, Client};
 use super::error::Error;
 use super::metrics;
+use super::unknown::Unknown;
 
 /// Ids that are kept; ours are a dozen, and those of users a few more.
 const KNOWN_MAX: usize = 1_000;
@@ -55,14 +57,24 @@ pub(crate) struct Frames {
     /// By topic and fingerprint; empty for a log that is only read.
     ids: HashMap<(Topic, u64), u32>,
     known: RwLock<HashMap<(Topic, u32), Arc<Known>>>,
+    unknown: Mutex<Unknown>,
     /// Held while the registry is asked: one question at a time.
     unanswered: Mutex<Option<Unanswered>>,
-    /// When a reader last had to wait.
-    waited_at: Mutex<Option<Instant>>,
+    waited: Mutex<Option<Waited>>,
+}
+
+/// A reader that has to wait.
+struct Waited {
+    since: SystemTime,
+    /// When it last had to.
+    at: Instant,
+    why: String,
 }
 
 impl Frames {
-    pub(crate) fn new(client: Client, ids: HashMap<(Topic, u64), u32>) -> Self {
+    /// `ids` to write with; one to read with that the registry does not know is asked for again for
+    /// as long as `wait`.
+    pub(crate) fn new(client: Client, ids: HashMap<(Topic, u64), u32>, wait: Duration) -> Self {
         // What is ours is read however the registry fares.
         let own = ids.iter().map(|((topic, fingerprint), id)| {
             let fingerprint = *fingerprint;
@@ -73,20 +85,36 @@ impl Frames {
             client,
             known: RwLock::new(own.collect()),
             ids,
+            unknown: Mutex::new(Unknown::new(wait)),
             unanswered: Mutex::default(),
-            waited_at: Mutex::default(),
+            waited: Mutex::default(),
         }
     }
 
-    /// Whether somebody waits for the registry. Who has not asked again for a while does not need
-    /// it any more: the partition is another process's by now.
-    pub(crate) fn is_waited_for(&self) -> bool {
-        let mut waited_at = self.waited_at.lock();
-        if waited_at.is_some_and(|at| at.elapsed() >= WAITING_FOR) {
-            *waited_at = None;
+    /// Since when somebody waits for the registry, and why; `None` when nobody does. Who has not
+    /// asked again for a while does not need it any more: the partition is another process's by
+    /// now.
+    pub(crate) fn waited_for(&self) -> Option<(SystemTime, String)> {
+        let mut waited = self.waited.lock();
+        if waited
+            .as_ref()
+            .is_some_and(|waited| waited.at.elapsed() >= WAITING_FOR)
+        {
+            *waited = None;
             metrics::waiting(false);
         }
-        waited_at.is_some()
+        let waited = waited.as_ref();
+        waited.map(|waited| (waited.since, waited.why.clone()))
+    }
+
+    /// Asks the registry for something that it must know, to see whether it answers.
+    ///
+    /// Errors: it does not. Nothing without an id to write with.
+    pub(crate) fn probe(&self) -> Result<(), Error> {
+        match self.ids.values().min() {
+            Some(id) => self.client.probe(*id),
+            None => Ok(()),
+        }
     }
 
     /// Puts the registry's frame around a value in single-object encoding. One of a schema that is
@@ -167,7 +195,15 @@ impl Frames {
                 std::thread::sleep(QUIET_FOR / 2);
                 return Err(error);
             }
-            let known = match self.client.by_id(id) {
+            let found = self.client.by_id(id);
+            if matches!(found, Ok(None))
+                && let Some(error) = self.not_yet(topic, id)
+            {
+                drop(unanswered);
+                std::thread::sleep(QUIET_FOR / 2);
+                return Err(error);
+            }
+            let known = match found {
                 Ok(found) => Arc::new(understand(topic, subject, id, found)),
                 Err(error) => {
                     let (url, why) = match &error {
@@ -177,14 +213,14 @@ impl Frames {
                         other => (self.client.url.clone(), other.to_string()),
                     };
                     let error = self.waits(&url, &why);
-                    warn!(%topic, id, %error, "Waiting for the schema registry.");
+                    debug!(%topic, id, %error, "Waiting for the schema registry.");
                     let at = Instant::now();
                     *unanswered = Some(Unanswered { at, url, why });
                     return Err(error);
                 }
             };
             *unanswered = None;
-            *self.waited_at.lock() = None;
+            *self.waited.lock() = None;
             metrics::waiting(false);
             self.keep(topic, id, known.clone());
             Ok(known)
@@ -194,12 +230,31 @@ impl Frames {
     /// What a reader is told who has to wait, whatever the registry said: a registry that does not
     /// let us in any more may do so again.
     fn waits(&self, url: &str, why: &str) -> Error {
-        *self.waited_at.lock() = Some(Instant::now());
-        metrics::waiting(true);
-        Error::Unanswered {
+        self.wait_for(Error::Unanswered {
             url: url.to_owned(),
             why: why.to_owned(),
+        })
+    }
+
+    /// What a reader is told of an id that the registry does not know; `None` when it has been
+    /// asked for long enough.
+    fn not_yet(&self, topic: Topic, id: u32) -> Option<Error> {
+        let left = self.unknown.lock().left((topic, id), Instant::now())?;
+        let (url, left_s) = (self.client.url.clone(), left.as_secs());
+        Some(self.wait_for(Error::NotYet { url, id, left_s }))
+    }
+
+    fn wait_for(&self, error: Error) -> Error {
+        metrics::waiting(true);
+        let (at, why) = (Instant::now(), error.to_string());
+        let mut waited = self.waited.lock();
+        let since = waited.as_ref().map(|waited| waited.since);
+        if since.is_none() {
+            warn!(%error, "Waiting for the schema registry.");
         }
+        let since = since.unwrap_or_else(SystemTime::now);
+        *waited = Some(Waited { since, at, why });
+        error
     }
 
     fn look_up(&self, topic: Topic, id: u32) -> Option<Arc<Known>> {
@@ -212,6 +267,9 @@ impl Frames {
     }
 
     fn keep(&self, topic: Topic, id: u32, new: Arc<Known>) {
+        if matches!(*new, Known::Written(_)) {
+            self.unknown.lock().found((topic, id));
+        }
         let mut known = self.known.write();
         if known.len() >= KNOWN_MAX {
             // Ids that are not known are what somebody can make many of; else all are asked anew.

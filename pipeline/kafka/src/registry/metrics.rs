@@ -5,6 +5,8 @@ use rollcall_model::Topic;
 
 const REQUESTS: &str = "rollcall_registry_requests_total";
 const WAITING: &str = "rollcall_registry_waiting";
+const UP: &str = "rollcall_registry_up";
+const STATE_CHANGES: &str = "rollcall_registry_state_changes_total";
 const TRANSLATED: &str = "rollcall_registry_values_translated_total";
 
 /// Describes them; the metrics of the crate do so with their own.
@@ -17,10 +19,41 @@ pub(crate) fn describe() {
         WAITING,
         "1 while a partition waits for the schema registry, else 0"
     );
+    describe_gauge!(UP, "1 while the schema registry answers, else 0");
+    describe_counter!(
+        STATE_CHANGES,
+        "times the schema registry stopped or began to answer, by which"
+    );
     describe_counter!(
         TRANSLATED,
         "values of somebody else's schema that were read as ours"
     );
+}
+
+/// A log with a registry: what is shown of it before anything has happened.
+pub(crate) fn begin() {
+    waiting(false);
+    gauge!(UP).set(0.0);
+    for call in ["id", "find", "latest", "register", "compatible", "probe"] {
+        for outcome in ["found", "unknown", "refused", "unanswered"] {
+            counter!(REQUESTS, "call" => call, "outcome" => outcome).increment(0);
+        }
+    }
+    for state in ["down", "up"] {
+        counter!(STATE_CHANGES, "state" => state).increment(0);
+    }
+    for topic in Topic::INPUTS {
+        counter!(TRANSLATED, "topic" => topic.as_str()).increment(0);
+    }
+}
+
+/// It answers, or not; `is_news`: it did not before, or did.
+pub(crate) fn reached(is_up: bool, is_news: bool) {
+    gauge!(UP).set(f64::from(u8::from(is_up)));
+    if is_news {
+        let state = if is_up { "up" } else { "down" };
+        counter!(STATE_CHANGES, "state" => state).increment(1);
+    }
 }
 
 /// A question to the registry ended.

@@ -1,6 +1,7 @@
 //! Where the registry is, and how it lets us in.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use reqwest::Url;
 
@@ -17,6 +18,9 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// Whether a log that is opened registers what is missing, instead of refusing to open.
     pub register: bool,
+    /// How long an id that it does not know is asked for again before values under it are refused;
+    /// zero = not at all.
+    pub ask_again_for: Duration,
 }
 
 /// Why settings are not usable.

@@ -32,7 +32,12 @@ fn settings(gate: &Gate) -> Settings {
 fn frames(gate: &Gate) -> Frames {
     let ours = fingerprint(&ingress().encode()).unwrap();
     let ids = HashMap::from([((Topic::Status, ours), 5)]);
-    Frames::new(Client::new(&settings(gate)).unwrap(), ids)
+    Frames::new(Client::new(&settings(gate)).unwrap(), ids, Duration::ZERO)
+}
+
+/// Frames that wait for an id, of which none is theirs.
+fn patient(gate: &Gate, wait: Duration) -> Frames {
+    Frames::new(Client::new(&settings(gate)).unwrap(), HashMap::new(), wait)
 }
 
 fn text(record: &str) -> &'static str {
@@ -140,8 +145,56 @@ fn an_id_that_the_registry_does_not_know_makes_a_dead_letter() {
     assert_eq!(values, [with_id(7), with_id(7)]);
     let error = Ingress::decode(&values[0]).unwrap_err();
     assert_eq!(error, DecodeError::UnknownId { id: 7 });
-    assert!(!frames.is_waited_for());
+    assert!(frames.waited_for().is_none());
     assert_eq!(gate.connections(), 1);
+}
+
+/// Reads an id that the registry does not know until it has been asked `times`, and is told to wait
+/// each time.
+fn not_known(frames: &Frames, gate: &Gate, times: u64) {
+    while gate.connections() < times {
+        let error = read(frames, &[&with_id(7)]).unwrap_err();
+        assert!(error.may_pass(), "{error}");
+        assert!(error.to_string().contains("does not know id 7 yet"));
+        let (_, why) = frames.waited_for().unwrap();
+        assert!(why.contains("id 7"), "{why}");
+    }
+}
+
+#[test]
+fn an_id_that_another_registry_has_heard_of_is_asked_for_again() {
+    let gate = gate();
+    gate.answer(404, UNKNOWN);
+    let frames = patient(&gate, Duration::from_secs(3_600));
+    not_known(&frames, &gate, 3);
+    // What stands before it is read meanwhile.
+    let ours = ingress().encode();
+    assert_eq!(read(&frames, &[&ours, &with_id(7)]).unwrap(), [ours]);
+    gate.answer(200, &schema(text("ingress")));
+    let values = read(&frames, &[&with_id(7)]).unwrap();
+    assert_eq!(Ingress::decode(&values[0]).unwrap(), ingress());
+    assert!(frames.waited_for().is_none());
+}
+
+#[test]
+fn an_id_that_stays_unknown_makes_a_dead_letter_after_its_time() {
+    let gate = gate();
+    gate.answer(404, UNKNOWN);
+    let frames = patient(&gate, Duration::from_millis(600));
+    let begun = Instant::now();
+    let values = loop {
+        match read(&frames, &[&with_id(7)]) {
+            Ok(values) => break values,
+            Err(error) => assert!(error.may_pass(), "{error}"),
+        }
+    };
+    assert!(begun.elapsed() >= Duration::from_millis(600));
+    assert_eq!(values, [with_id(7)]);
+    let error = Ingress::decode(&values[0]).unwrap_err();
+    assert_eq!(error, DecodeError::UnknownId { id: 7 });
+    assert!(frames.waited_for().is_none());
+    // The next one that somebody made up holds nobody up.
+    assert_eq!(read(&frames, &[&with_id(8)]).unwrap(), [with_id(8)]);
 }
 
 #[test]
@@ -193,7 +246,7 @@ fn a_registry_that_is_of_no_help_makes_the_reader_wait() {
         let frames = frames(&gate);
         let error = read(&frames, &[&with_id(7)]).unwrap_err();
         assert!(error.may_pass(), "{status} {answer}: {error}");
-        assert!(frames.is_waited_for());
+        assert!(frames.waited_for().is_some());
     }
 }
 
@@ -212,7 +265,7 @@ fn what_stands_before_an_id_that_nobody_tells_is_read() {
         Ok(read(&frames, &[&with_id(7), &ours]).ok())
     })
     .unwrap();
-    assert!(!frames.is_waited_for());
+    assert!(frames.waited_for().is_none());
 }
 
 #[test]

@@ -43,7 +43,8 @@ pub(super) fn is_committed(
     settled(broker, topic, partition, offset)?;
     let consumer = broker.consumer()?;
     let name = broker.names.topic(topic);
-    let first = first_from(&consumer, name, partition, offset);
+    let deadline = broker.ending.or(Instant::now() + WITHIN);
+    let first = first_from(&consumer, name, (partition, offset), deadline);
     first
         .map(|first| Some(first == Some(offset)))
         .map_err(|source| broker.failed("look for its transaction in", source))
@@ -52,7 +53,7 @@ pub(super) fn is_committed(
 /// Waits until readers of what is committed get past `offset`: somebody else's transaction may
 /// still be open before it.
 fn settled(broker: &Broker, topic: Topic, partition: u32, offset: u64) -> Result<(), Error> {
-    let deadline = Instant::now() + WITHIN;
+    let deadline = broker.ending.or(Instant::now() + WITHIN);
     while broker.offsets(topic, partition)?.end <= offset {
         if Instant::now() >= deadline {
             let why = "another transaction has been open for too long";
@@ -67,15 +68,14 @@ fn settled(broker: &Broker, topic: Topic, partition: u32, offset: u64) -> Result
 fn first_from(
     consumer: &BaseConsumer<Context>,
     topic: &str,
-    partition: u32,
-    offset: u64,
+    (partition, offset): (u32, u64),
+    deadline: Instant,
 ) -> Result<Option<u64>, KafkaError> {
     let mut list = TopicPartitionList::new();
     let number = i32::try_from(partition).unwrap_or(i32::MAX);
     let from = Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX));
     list.add_partition_offset(topic, number, from)?;
     consumer.assign(&list)?;
-    let deadline = Instant::now() + WITHIN;
     loop {
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => return Ok(u64::try_from(message.offset()).ok()),

@@ -13,7 +13,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
-use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{Producer, ProducerContext, PurgeConfig, ThreadedProducer};
 use rollcall_log::Error;
 use tracing::warn;
 
@@ -29,8 +29,8 @@ struct Sent {
 }
 
 /// Tells whoever waits for a record.
-#[derive(Default)]
 struct Reports {
+    context: Context,
     /// Whether a record waited in vain: librdkafka may have lost sight of a partition's leader, and
     /// then asks nobody for minutes. Another producer does.
     is_stuck: AtomicBool,
@@ -38,11 +38,11 @@ struct Reports {
 
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        Context.log(level, facility, message);
+        self.context.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        Context.error(error, reason);
+        self.context.error(error, reason);
     }
 }
 
@@ -135,6 +135,14 @@ impl Plain {
         }
     }
 
+    /// Drops what is on its way, and tells whoever waits for it.
+    pub(super) fn give_up(&self) {
+        if let Some(producer) = self.producer.lock().take() {
+            producer.purge(PurgeConfig::default().queue().inflight());
+            // Its own thread tells them; the last of it goes with the producer.
+        }
+    }
+
     /// Waits for what is on its way until `end`.
     pub(super) fn close(&self, end: Instant) {
         let producer = self.producer.lock().take();
@@ -148,7 +156,11 @@ impl Plain {
 
 fn make(broker: &Broker) -> Result<Arc<ThreadedProducer<Reports>>, Error> {
     let config = broker.settings.producer();
-    let producer = ThreadedProducer::from_config_and_context(&config, Reports::default())
+    let reports = Reports {
+        context: broker.context.clone(),
+        is_stuck: AtomicBool::new(false),
+    };
+    let producer = ThreadedProducer::from_config_and_context(&config, reports)
         .map_err(|source| broker.failed("open", source))?;
     let producer = Arc::new(producer);
     broker.pulse.keep(&producer, |producer| producer.client());
@@ -156,9 +168,26 @@ fn make(broker: &Broker) -> Result<Arc<ThreadedProducer<Reports>>, Error> {
 }
 
 fn not_sent(bootstrap: &str, source: KafkaError) -> Error {
-    Error::Store {
-        action: "append to",
-        path: bootstrap.to_owned(),
-        source: source.into(),
+    let (action, path) = ("append to", bootstrap.to_owned());
+    let is_unanswered = matches!(
+        source.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::MessageTimedOut
+                | RDKafkaErrorCode::PurgeQueue
+                | RDKafkaErrorCode::PurgeInflight
+        )
+    );
+    let source = source.into();
+    match is_unanswered {
+        true => Error::Unreachable {
+            action,
+            path,
+            source,
+        },
+        false => Error::Store {
+            action,
+            path,
+            source,
+        },
     }
 }

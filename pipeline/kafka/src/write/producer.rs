@@ -17,8 +17,9 @@ use rdkafka::{Offset, TopicPartitionList};
 use rollcall_log::NewRecord;
 use tracing::debug;
 
-use super::{Ending, Job};
+use super::Job;
 use crate::broker::{Broker, Context};
+use crate::ending::Ending;
 use crate::names::Turn;
 use crate::settings::TRANSACTION_MS;
 
@@ -58,8 +59,8 @@ pub(crate) enum Failure {
 pub(crate) type Offsets = Vec<Vec<u64>>;
 
 /// What librdkafka reports of the records on their way.
-#[derive(Default)]
 pub(crate) struct Reports {
+    context: Context,
     /// Offset by number of the record, and the first failure.
     offsets: Mutex<(Vec<Option<u64>>, Option<KafkaError>)>,
     /// Connections lost.
@@ -74,12 +75,12 @@ impl ClientContext for Reports {
         if is_told && matches!(facility, "FAIL" | "REQTMOUT") {
             self.disconnects.fetch_add(1, Ordering::Relaxed);
         }
-        Context.log(level, facility, message);
+        self.context.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.disconnects.fetch_add(1, Ordering::Relaxed);
-        Context.error(error, reason);
+        self.context.error(error, reason);
     }
 }
 
@@ -105,7 +106,6 @@ impl ProducerContext for Reports {
 pub(crate) struct Transactional {
     producer: BaseProducer<Reports>,
     broker: Arc<Broker>,
-    ending: Ending,
     /// Whether a request of its last commit or abort may still be on its way.
     pub(crate) is_suspect: bool,
 }
@@ -116,13 +116,18 @@ impl Transactional {
         broker: Arc<Broker>,
         slot: u32,
         turn: Turn,
-        ending: Ending,
         deadline: Instant,
     ) -> Result<Self, KafkaError> {
         let config = broker.settings.transactional(slot, turn);
-        let producer = BaseProducer::from_config_and_context(&config, Reports::default())?;
+        let reports = Reports {
+            context: broker.context.clone(),
+            offsets: Mutex::default(),
+            disconnects: AtomicU64::new(0),
+        };
+        let producer = BaseProducer::from_config_and_context(&config, reports)?;
+        let ending = &broker.ending;
         loop {
-            match producer.init_transactions(CALL) {
+            match producer.init_transactions(call(ending)) {
                 Ok(()) => break,
                 Err(error) if is_retriable(&error) && Instant::now() < ending.or(deadline) => {
                     debug!(%error, slot, "The transaction coordinator does not answer yet.");
@@ -134,7 +139,6 @@ impl Transactional {
         let opened = Self {
             producer,
             broker,
-            ending,
             is_suspect: false,
         };
         // Whatever came before the new epoch cannot hurt.
@@ -223,7 +227,7 @@ impl Transactional {
 
     /// Ends a wait when the log is being closed.
     fn check_open(&self) -> Result<(), KafkaError> {
-        match self.ending.is_over() {
+        match self.broker.ending.is_over() {
             true => Err(KafkaError::Canceled),
             false => Ok(()),
         }
@@ -260,9 +264,12 @@ impl Transactional {
                     RDKafkaErrorCode::IllegalGeneration,
                 ));
             };
-            retry(&self.ending, || {
-                self.producer
-                    .send_offsets_to_transaction(&list, &metadata, CALL)
+            retry(&self.broker.ending, || {
+                self.producer.send_offsets_to_transaction(
+                    &list,
+                    &metadata,
+                    call(&self.broker.ending),
+                )
             })?;
         }
         Ok(())
@@ -270,7 +277,8 @@ impl Transactional {
 
     fn end(&mut self) -> Result<(), Failure> {
         let begun = Instant::now();
-        let ended = retry(&self.ending, || self.producer.commit_transaction(CALL));
+        let ending = &self.broker.ending;
+        let ended = retry(ending, || self.producer.commit_transaction(call(ending)));
         self.look_back(begun);
         match ended {
             Ok(()) => Ok(()),
@@ -305,7 +313,9 @@ impl Transactional {
         loop {
             match self.producer.abort_transaction(ABORT) {
                 Ok(()) => break,
-                Err(error) if is_retriable(&error) && Instant::now() < self.ending.or(deadline) => {
+                Err(error)
+                    if is_retriable(&error) && Instant::now() < self.broker.ending.or(deadline) =>
+                {
                     self.producer.poll(Duration::ZERO);
                 }
                 Err(error) => {
@@ -321,6 +331,12 @@ impl Transactional {
             _ => Failure::Again(cause),
         }
     }
+}
+
+/// How long a call may take now: what is left of the time, and not nothing, which would be told as
+/// an answer.
+fn call(ending: &Ending) -> Duration {
+    ending.within(CALL).max(ABORT)
 }
 
 /// Makes a call again until it succeeds or fails for good: these calls are resumable, or may be

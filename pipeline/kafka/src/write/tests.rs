@@ -73,17 +73,3 @@ fn the_batch_of_a_processor_is_never_refused() {
     assert!(take(&batch(Vec::new())).is_ok());
     assert_eq!(all.len(), 100);
 }
-
-#[test]
-fn the_end_bounds_every_wait() {
-    let ending = Ending::default();
-    let far = Instant::now() + 100 * DRAIN;
-    assert_eq!(ending.or(far), far);
-    assert!(!ending.is_over());
-    let end = ending.begin();
-    assert_eq!(ending.begin(), end);
-    assert_eq!(ending.or(far), end);
-    let near = Instant::now();
-    assert_eq!(ending.or(near), near);
-    assert!(!ending.is_over());
-}

@@ -10,7 +10,7 @@ use rollcall_log::{Error, NewRecord};
 use tracing::{info, warn};
 
 use super::producer::{Failure, Offsets, Transactional, split};
-use super::{Ending, Job, outcome};
+use super::{Job, outcome};
 use crate::broker::Broker;
 use crate::metrics::{self, Outcome};
 use crate::names::Turn;
@@ -32,14 +32,13 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Takes the transactional ids of `slot` and starts its thread.
-    pub(crate) fn start(broker: Arc<Broker>, slot: u32, ending: Ending) -> Result<Self, Error> {
+    pub(crate) fn start(broker: Arc<Broker>, slot: u32) -> Result<Self, Error> {
         let (sender, jobs) = channel();
         let mut server = Server {
             producers: [None, None],
             turn: Turn::One,
             broker: broker.clone(),
             slot,
-            ending,
             jobs,
         };
         server
@@ -82,7 +81,6 @@ struct Server {
     turn: Turn,
     broker: Arc<Broker>,
     slot: u32,
-    ending: Ending,
     jobs: Receiver<Job>,
 }
 
@@ -124,7 +122,10 @@ impl Server {
     /// Makes one transaction of `jobs`.
     fn write(&mut self, jobs: &[Job]) -> Result<Offsets, Lost> {
         let begun = Instant::now();
-        let written = self.commit(jobs);
+        let written = match self.broker.ending.is_over() {
+            true => Err(self.lost(&rollcall_log::Error::Closed)),
+            false => self.commit(jobs),
+        };
         match &written {
             Ok(_) => {
                 let records = jobs.iter().map(|job| job.append.records.len());
@@ -151,7 +152,9 @@ impl Server {
                 Err(failed) => failed,
             };
             match failure {
-                Failure::Again(error) if self.ending.is_over() => return Err(self.lost(&error)),
+                Failure::Again(error) if self.broker.ending.is_over() => {
+                    return Err(self.lost(&error));
+                }
                 Failure::Again(error) => {
                     warn!(%error, slot = self.slot, "A transaction was aborted; once more.");
                     metrics::ended(Outcome::Retried);
@@ -160,7 +163,7 @@ impl Server {
                         // came back and named none, it asks nobody for minutes. Another one does.
                         self.drop_producer();
                     }
-                    std::thread::sleep(pause);
+                    std::thread::sleep(self.broker.ending.within(pause));
                     pause = (2 * pause).min(AGAIN_AFTER_MAX);
                 }
                 Failure::Lost(error) => return Err(self.lost(&error)),
@@ -205,9 +208,9 @@ impl Server {
                 Err(error) => Err(chain(&error)),
             };
             match found {
-                Err(error) if !self.ending.is_over() => {
+                Err(error) if !self.broker.ending.is_over() => {
                     warn!(%error, slot = self.slot, "The brokers do not tell what became of it.");
-                    std::thread::sleep(AGAIN_AFTER_MAX);
+                    std::thread::sleep(self.broker.ending.within(AGAIN_AFTER_MAX));
                 }
                 found => return found,
             }
@@ -248,9 +251,8 @@ impl Server {
         for turn in Turn::ALL {
             if self.producers[turn as usize].is_none() {
                 info!(slot = self.slot, ?turn, "Taking a transactional id.");
-                let (broker, ending) = (self.broker.clone(), self.ending.clone());
                 let deadline = Instant::now() + OPEN;
-                let taken = Transactional::open(broker, self.slot, turn, ending, deadline)?;
+                let taken = Transactional::open(self.broker.clone(), self.slot, turn, deadline)?;
                 self.producers[turn as usize] = Some(taken);
             }
         }

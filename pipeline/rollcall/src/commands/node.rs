@@ -24,11 +24,11 @@ use crate::system::System;
 /// batch holds up nobody.
 const WORKER_THREADS_MIN: usize = 8;
 
-/// How long a stop may take: with brokers that do not answer it takes about half of that.
+/// How long a stop may take: only a disk that takes nothing needs more than 10 s.
 const STOP_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long threads that were left behind are waited for.
-const LEFT_BEHIND: Duration = Duration::from_secs(5);
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
 /// A node to be run.
 pub(super) struct Node<'a> {

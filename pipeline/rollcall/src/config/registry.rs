@@ -6,6 +6,7 @@ use rollcall_kafka::registry::Settings;
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
+use super::units::Span;
 
 /// `[registry]`. There is no secret in it: a url with a password is refused, unseen.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -20,6 +21,7 @@ pub(crate) struct RegistryConfig {
     /// Empty = the system's certificates.
     ca_file: PathBuf,
     register: bool,
+    ask_again_for: Span,
 }
 
 impl RegistryConfig {
@@ -40,6 +42,7 @@ impl RegistryConfig {
             password_file: file(&self.password_file),
             ca_file: file(&self.ca_file),
             register: self.register,
+            ask_again_for: self.ask_again_for.0,
         })
     }
 }

@@ -47,7 +47,11 @@ async fn a_bridge_that_stands_by_is_ready() {
     let steps = [
         (Status::Waiting, Lead::Unknown, Condition::Starting),
         (Status::Waiting, Lead::StandsBy, Condition::Standby),
-        (Status::Connecting, Lead::Leads, Condition::Starting),
+        (
+            Status::Connecting { why: String::new() },
+            Lead::Leads,
+            Condition::Starting,
+        ),
         (Status::Connected, Lead::Leads, Condition::Ready),
         // It keeps its connection for a moment.
         (Status::Connected, Lead::StandsBy, Condition::Ready),

@@ -130,6 +130,10 @@ pub enum Mismatch {
 }
 
 impl Mismatch {
+    /// Every kind.
+    pub(crate) const KINDS: [&'static str; 5] =
+        ["digest", "schedule", "row", "time_index", "tenant_index"];
+
     /// What kind it is: a label of `rollcall_self_check_mismatches_total`.
     pub fn kind(&self) -> &'static str {
         match self {

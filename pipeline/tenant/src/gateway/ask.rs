@@ -64,6 +64,11 @@ impl Asker {
         })
     }
 
+    /// Where the gateway is.
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// Asks once.
     pub(crate) async fn ask(&self, due: &LookupDue) -> Verdict {
         let begun = Instant::now();

@@ -144,6 +144,14 @@ impl Breaker {
         };
     }
 
+    /// Why nobody is let through; `None` while somebody is.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        match self.phase {
+            Phase::Closed => None,
+            Phase::Open { .. } | Phase::Trying { .. } => Some(self.cause.clone()),
+        }
+    }
+
     /// How it is.
     pub(crate) fn state(&self) -> State {
         match self.phase {

@@ -9,6 +9,7 @@ use rollcall_tests::kafka::Kafka;
 use super::*;
 use crate::Settings;
 use crate::fetch::native::fail_for_good;
+use crate::settings::OPEN;
 use crate::write::Writers;
 
 /// Writers on `kafka`.
@@ -51,7 +52,7 @@ fn a_producer_that_failed_for_good_is_replaced() {
         fail_for_good(writers.plain.producer.lock().as_ref().unwrap().client());
         assert_eq!(append(&writers).unwrap(), [offset]);
     }
-    writers.close();
+    writers.close(Instant::now() + OPEN);
 }
 
 #[test]
@@ -71,5 +72,5 @@ fn a_producer_whose_record_waited_in_vain_is_replaced() {
     append(&writers).unwrap();
     let still = writers.plain.producer.lock().clone().unwrap();
     assert!(Arc::ptr_eq(&after, &still));
-    writers.close();
+    writers.close(Instant::now() + OPEN);
 }

@@ -54,7 +54,7 @@ fn job() -> Job {
 
 fn open(broker: &Arc<Broker>, slot: u32) -> Result<Transactional, KafkaError> {
     let deadline = Instant::now() + OPEN;
-    Transactional::open(broker.clone(), slot, Turn::One, Ending::default(), deadline)
+    Transactional::open(broker.clone(), slot, Turn::One, deadline)
 }
 
 fn fate(producer: &mut Transactional) -> Fate {
