@@ -114,3 +114,23 @@ fn only_what_this_machine_asks_for_is_open_beside_the_probes() {
         );
     }
 }
+
+/// What the suites need of Mosquitto is what its users are told to set.
+#[test]
+fn mosquitto_is_told_the_same_everywhere() {
+    let readme = tree::read("README.md").unwrap();
+    let docker = tree::read("docker/mosquitto.conf").unwrap();
+    for (name, text) in [("README.md", readme), ("docker/mosquitto.conf", docker)] {
+        for line in rollcall_tests::mosquitto::SETTINGS.lines() {
+            assert!(
+                text.lines().any(|there| there == line),
+                "{name} lacks: {line}"
+            );
+        }
+        let has_place = |line: &str| line.starts_with("persistence_location /");
+        assert!(
+            text.lines().any(has_place),
+            "{name} lacks a persistence_location"
+        );
+    }
+}

@@ -90,13 +90,13 @@ async fn queues_hold_no_more_bytes_than_they_may_and_the_hook_gets_all() {
     let large = Bytes::from(vec![b'x'; 200_000]);
     let sender = fixture.broker.sender();
     assert_eq!(
-        sender.publish("to/absent", large.clone()).await,
+        sender.publish("to/absent", large.clone(), None).await,
         Sent::Failed
     );
     // Others are reached all the same, as far as there is room.
     let mut device = Subscriber::new(port, "c1", TOPIC).await;
     let hello = Bytes::from_static(b"hello");
-    assert_eq!(sender.publish(TOPIC, hello).await, Sent::Queued(1));
+    assert_eq!(sender.publish(TOPIC, hello, None).await, Sent::Queued(1));
     assert_eq!(device.next().await.1, "hello");
     // Back again, it gets what was kept for it, and then there is room.
     let back = Connect {
@@ -109,7 +109,7 @@ async fn queues_hold_no_more_bytes_than_they_may_and_the_hook_gets_all() {
     }
     client.ping().await;
     soon("room", async {
-        while sender.publish("to/absent", large.clone()).await == Sent::Failed {
+        while sender.publish("to/absent", large.clone(), None).await == Sent::Failed {
             tokio::task::yield_now().await;
         }
     })

@@ -255,7 +255,8 @@ impl Settings {
             )
             .set("transaction.timeout.ms", &timeout)
             .set("message.timeout.ms", &timeout)
-            .set("socket.timeout.ms", (TRANSACTION_MS - 200).to_string())
+            // A stop waits for a request that a hanging broker does not answer.
+            .set("socket.timeout.ms", (TRANSACTION_MS / 2).to_string())
             // AddOffsets waits it out after CONCURRENT_TRANSACTIONS (anchors, trap 10).
             .set("retry.backoff.ms", "5");
         self.given(config)

@@ -7,7 +7,7 @@ use rollcall_model::event::{Message, OutboundRequest, Receipt, ReceiptOutcome, R
 use rollcall_model::row::Presence;
 use rollcall_model::{
     Arrival, Cause, ConnectionRow, Delivery, DeliveryState, Derived, Millis, OutboundDelivery,
-    Topic,
+    Received, Topic,
 };
 
 use crate::context::Ignored;
@@ -198,7 +198,8 @@ impl Attempt {
         let max = work.policy().no_subscriber_max;
         let count = work.row().map_or(0, |row| row.no_subscriber_count);
         if max > 0 && count >= max {
-            let (at, received) = (arrival.appended_at, arrival.received());
+            // Of what was said since the attempt, the receipt knows nothing.
+            let (at, received) = (arrival.appended_at, Received::at(self.sent_at));
             offline::doubt_because(work, at, received, NO_SUBSCRIBER);
         }
     }

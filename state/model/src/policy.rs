@@ -95,7 +95,7 @@ impl Default for Policy {
             probe_after_ms: 10 * SECOND_MS,
             no_subscriber_max: 3,
             delivery_deadline_ms: 5 * MINUTE_MS,
-            delivery_attempts_max: 5,
+            delivery_attempts_max: 1_000,
             delivery_backoff_ms_min: SECOND_MS,
             delivery_backoff_ms_max: 30 * SECOND_MS,
             answer_window_ms: HOUR_MS,

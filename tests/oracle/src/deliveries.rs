@@ -4,7 +4,7 @@ use rollcall_model::event::{Message, OutboundRequest, Receipt, ReceiptOutcome, R
 use rollcall_model::row::Presence;
 use rollcall_model::{
     Arrival, Cause, ClientId, ConnectionRow, Delivery, DeliveryId, DeliveryState, Derived,
-    OutboundDelivery, Topic,
+    OutboundDelivery, Received, Topic,
 };
 
 use crate::oracle::Oracle;
@@ -117,7 +117,7 @@ impl Oracle {
             Some(RequestBody::Command { command, .. }) if command == "disconnect"
         );
         if is_told_to_go && is_of_session(row, delivery) {
-            self.doubt(client, "disconnect", arrival);
+            self.doubt(client, "disconnect", arrival.received(), arrival);
         }
     }
 
@@ -132,7 +132,12 @@ impl Oracle {
         }
         row.no_subscriber_count = row.no_subscriber_count.saturating_add(1);
         if max != 0 && row.no_subscriber_count >= max {
-            self.doubt(client, "no_subscriber", arrival);
+            self.doubt(
+                client,
+                "no_subscriber",
+                Received::at(delivery.updated_at),
+                arrival,
+            );
         }
     }
 

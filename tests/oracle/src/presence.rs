@@ -2,7 +2,9 @@
 
 use rollcall_model::event::{Message, Offline, Online};
 use rollcall_model::row::{GUARD_IDS_MAX, Kind, OfflineFact, OfflineReason, Presence, Session};
-use rollcall_model::{Arrival, Cause, ClientId, ConnectionRow, EventKind, Millis, Policy};
+use rollcall_model::{
+    Arrival, Cause, ClientId, ConnectionRow, EventKind, Millis, Policy, Received,
+};
 
 use crate::arithmetic::guard_of;
 use crate::oracle::Oracle;
@@ -122,15 +124,21 @@ impl Oracle {
         };
         let is_there = matches!(row.presence, Presence::Online | Presence::Inactive);
         if is_there && !is_replayed(row, arrival, &self.policy) {
-            self.doubt(client, "", arrival);
+            self.doubt(client, "", arrival.received(), arrival);
         }
     }
 
     /// Is it still there? For `reason`, it may not be.
-    pub(crate) fn doubt(&mut self, client: &ClientId, reason: &str, arrival: &Arrival) {
+    pub(crate) fn doubt(
+        &mut self,
+        client: &ClientId,
+        reason: &str,
+        received: Received,
+        arrival: &Arrival,
+    ) {
         if let Some(row) = self.connections.get_mut(client) {
             row.presence = Presence::Unverified;
-            row.unverified_received = Some(arrival.received());
+            row.unverified_received = Some(received);
             row.unverified_at = Some(arrival.appended_at);
             row.no_subscriber_count = 0;
             self.happened(EventKind::Unverified, reason, arrival);

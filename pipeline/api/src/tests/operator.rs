@@ -125,12 +125,17 @@ async fn one_row_comes_with_cause_and_what_is_due() {
         due_at: None,
         ..row("c-5", "")
     };
+    let probed = ConnectionRow {
+        probed_at: Some(NOW + 10_000),
+        ..offline("c-1", "10000")
+    };
     let rows = [
-        offline("c-1", "10000"),
+        probed,
         asked,
         row("c-3", ""),
         row("c-4", "10000"),
         idle,
+        offline("c-6", "10000"),
     ];
     let bench = Bench::with(&rows).await;
     let router = router(&bench);
@@ -148,6 +153,9 @@ async fn one_row_comes_with_cause_and_what_is_due() {
         assert_eq!(answer["deliveries"], json!([]));
     }
     assert_eq!(list(&router, "/c-5").await.json()["due"], json!(null));
+    // A probe or the retention: the row does not tell.
+    let unprobed = list(&router, "/c-6").await.json();
+    assert_eq!(unprobed["due"], json!({ "at": due_at, "timer": null }));
     let detail = list(&router, "/c-9").await.problem(404);
     assert!(detail.contains("c-9"), "{detail}");
 }

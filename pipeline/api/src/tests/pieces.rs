@@ -35,13 +35,9 @@ fn clients(list: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn a_page_of_many_pieces_holds_every_row_once() {
     let bench = Bench::with(&rows()).await;
-    for (lookup, total) in [(Lookup::Strict, 30), (Lookup::Relaxed, 45)] {
+    for (lookup, total) in [(Lookup::Strict, 30), (Lookup::Relaxed, 30)] {
         let visible: Vec<String> = (0..60)
-            .filter(|number| match number % 4 {
-                0 => lookup == Lookup::Relaxed,
-                1 => false,
-                _ => true,
-            })
+            .filter(|number| number % 4 > 1)
             .map(|number| format!("c-{number:02}"))
             .collect();
         let router = bench.public(lookup);
