@@ -134,6 +134,11 @@ pub fn describe() {
 
 /// Counters before there was anything to count; requests are counted by routes that are asked for.
 fn begin() {
+    for port in ["api", "ops", "probes"] {
+        for reason in ["connections", "descriptors", "accept"] {
+            counter!(CONNECTIONS_REFUSED, "port" => port, "reason" => reason).increment(0);
+        }
+    }
     for table in Table::ALL {
         let topic = table.changelog().as_str();
         counter!(REPLICA_RECORDS, "topic" => topic).increment(0);

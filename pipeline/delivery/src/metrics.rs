@@ -42,6 +42,7 @@ pub fn describe() {
 fn begin() {
     for outcome in ["acknowledged", "no_subscriber", "failed", "too_late"] {
         counter!(ATTEMPTS, "outcome" => outcome).increment(0);
+        counter!(PROBES, "outcome" => outcome).increment(0);
     }
     for reason in ReasonCode::ALL {
         counter!(DEAD_LETTERS, "reason" => reason.as_str()).increment(0);

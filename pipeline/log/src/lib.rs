@@ -119,8 +119,8 @@ pub trait Log: Send + Sync + 'static {
     fn position(&self, group: &str, topic: Topic, partition: u32) -> Result<Option<u64>, Error>;
 
     /// Changes whenever something was appended, and not before it can be read: wait on it with a
-    /// [`Lookout`] instead of polling. Changes also when [`Log::unanswered_for`] begins or ceases to
-    /// say something.
+    /// [`Lookout`] instead of polling. Changes also when [`Log::unanswered_for`] begins or ceases
+    /// to say something.
     fn appended(&self) -> watch::Receiver<u64>;
 
     /// How long ago the log last answered, if it does not now; `None` while it does, which a log on

@@ -28,6 +28,7 @@ pub struct Lookout {
 impl Lookout {
     /// For a reader of `log`, of one partition or of all.
     pub fn new(log: &dyn Log, name: &'static str, partition: Option<u32>) -> Self {
+        metrics::begin(name);
         Self {
             name,
             reader: log.readers().register(name, partition),

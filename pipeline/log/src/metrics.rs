@@ -24,6 +24,11 @@ pub fn describe() {
     );
 }
 
+/// There is a reader: what is shown of it before anything has happened.
+pub(crate) fn begin(reader: &'static str) {
+    counter!(MISSED, "reader" => reader).increment(0);
+}
+
 /// A reader, of all those of its name, looked `age` ago and no other longer.
 pub fn age(reader: &'static str, age: Duration) {
     gauge!(AGE, "reader" => reader).set(age.as_secs_f64());

@@ -34,6 +34,9 @@ pub(crate) fn begin(client: &'static str) {
     for name in [CONNECTIONS, LOSSES, SESSIONS_LOST, STALE] {
         counter!(name, "client" => client).increment(0);
     }
+    for reason in ["too_large", "closed"] {
+        counter!(GIVEN_UP, "client" => client, "reason" => reason).increment(0);
+    }
 }
 
 /// The broker accepted a connection.

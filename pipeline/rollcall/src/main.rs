@@ -14,6 +14,7 @@ mod nearest;
 mod outlet;
 mod outside;
 mod plan;
+mod ports;
 mod print;
 mod processors;
 mod role;

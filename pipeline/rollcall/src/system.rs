@@ -3,7 +3,6 @@
 //! forwards.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +17,6 @@ use rollcall_log::{Clock, Log, SystemClock};
 use rollcall_rocks::RocksStore;
 use rollcall_runtime::self_check::SelfCheck;
 use rollcall_tenant::{Resolver, Source};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
@@ -27,7 +25,8 @@ use crate::checkpoints;
 use crate::config::{Config, LogKind};
 use crate::descriptors;
 use crate::edge::Edge;
-use crate::plan::{BrokerKind, Part, Plan};
+use crate::plan::{Part, Plan};
+use crate::ports::Ports;
 use crate::processors::Processors;
 use crate::role::{Ended, Role};
 use crate::self_check;
@@ -86,7 +85,7 @@ impl System {
         describe_metrics();
         let descriptors = descriptors::raise();
         // Ports first: the likeliest mistake is found before anything is written.
-        let ports = bind(config, plan).await?;
+        let ports = Ports::bind(config, plan).await?;
         let folders = Folders::of(data_dir);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = NodeLog::open(config, &folders, clock.clone()).await?;
@@ -100,7 +99,7 @@ impl System {
             descriptors,
             ended: ended_tx,
         };
-        let (http_addr, ops_addr, probes_addr) = ports.addresses()?;
+        let addresses = ports.addresses()?;
         // Before anybody can ask: no partition may be restored yet, or be this process's.
         let check = plan.has(Part::Process);
         let check = check.then(|| wiring.health.register("processors"));
@@ -126,14 +125,11 @@ impl System {
             edge.stopped()
                 .map(|stopped| wiring.guard("retained", stopped)),
         ];
-        let addresses = Addresses {
-            mqtt: edge.local_addr(),
-            http: http_addr,
-            probes: probes_addr,
-            ops: ops_addr,
-        };
         Ok(Self {
-            addresses,
+            addresses: Addresses {
+                mqtt: edge.local_addr(),
+                ..addresses
+            },
             log,
             store,
             edge,
@@ -403,52 +399,6 @@ impl Wiring {
             }
         })
     }
-}
-
-/// The ports that are open, before anything is served.
-struct Ports {
-    http: Option<TcpListener>,
-    ops: TcpListener,
-    /// Metrics and probes alone.
-    probes: Option<TcpListener>,
-}
-
-impl Ports {
-    /// Of the API, of operations, and of the probes.
-    fn addresses(&self) -> std::io::Result<(Option<SocketAddr>, SocketAddr, Option<SocketAddr>)> {
-        let of = |port: &Option<TcpListener>| {
-            let address = port.as_ref().map(TcpListener::local_addr);
-            address.transpose()
-        };
-        Ok((of(&self.http)?, self.ops.local_addr()?, of(&self.probes)?))
-    }
-}
-
-/// Opens the ports: of the API and of the probes, where there are some, and of operations.
-async fn bind(config: &Config, plan: &Plan) -> anyhow::Result<Ports> {
-    // `rollcall run` has no flags for addresses.
-    let setting = |flag_or_key: &'static str, key: &'static str| match plan.broker {
-        BrokerKind::Embedded => flag_or_key,
-        BrokerKind::Outside => key,
-    };
-    let http = match plan.has(Part::Api) {
-        true => {
-            let setting = setting("--http, [api] listen", "[api] listen");
-            Some(rollcall_api::bind(config.api.listen, setting).await?)
-        }
-        false => None,
-    };
-    let ops = setting("--ops, [ops] listen", "[ops] listen");
-    let ops = rollcall_api::bind(config.ops.listen, ops).await?;
-    let probes = match config.ops.probes_listen {
-        Some(listen) => Some(rollcall_api::bind(listen, "[ops] probes_listen").await?),
-        None => None,
-    };
-    // The broker opens its port itself, last of all: this one only shows that it can.
-    if plan.broker == BrokerKind::Embedded {
-        drop(rollcall_api::bind(config.mqtt.listen, "--mqtt, [mqtt] listen").await?);
-    }
-    Ok(Ports { http, ops, probes })
 }
 
 /// Waits for a role that ends although nobody asked it to.
