@@ -11,7 +11,7 @@ use rollcall_fold::Ignored;
 use rollcall_model::row::{LookupWhy, Presence};
 use rollcall_model::{
     Cause, ConnectionEvent, ConnectionRow, DeadLetter, Delivery, DeliveryState, EventKind,
-    LookupDue, ReasonCode, TimerKind, Topic,
+    LookupDue, OutboundDelivery, ReasonCode, TimerKind, Topic,
 };
 use rollcall_runtime::metrics::IGNORED;
 use rollcall_schemas::Record;
@@ -93,6 +93,12 @@ pub fn of(history: &History) -> Census {
                     if let Ok(delivery) = Delivery::decode(value) {
                         add(format!("delivery {}", delivery.state.as_str()));
                         cause(&delivery.cause, &mut add);
+                    }
+                }
+                // Of a probe nothing else tells.
+                Topic::Deliveries => {
+                    if let Ok(sent) = OutboundDelivery::decode(value) {
+                        cause(&sent.cause, &mut add);
                     }
                 }
                 _ => {}

@@ -1,7 +1,7 @@
 //! Somebody who reads the API all the time: the real replica over the same log.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use rollcall_api::{Kept, Replica};
 use rollcall_log::Clock;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use crate::history::Shown;
@@ -16,6 +17,13 @@ use crate::log::SimLog;
 
 /// Polls after which a replica that has not caught up never will.
 const POLLS_MAX: usize = 10_000;
+
+/// By whose clock the follower looks now and then without being woken. It is never driven, so that
+/// time does not pass and only an append wakes.
+static STANDS_STILL: LazyLock<Runtime> = LazyLock::new(|| {
+    let built = Builder::new_current_thread().enable_time().build();
+    built.expect("a runtime without IO needs nothing of the system")
+});
 
 /// A replica and the follower that fills it, turned by hand.
 pub(crate) struct Watcher {
@@ -57,6 +65,7 @@ impl Watcher {
     pub(crate) fn follow(&mut self) {
         let woken = Arc::new(Woken(AtomicBool::new(true)));
         let waker = Waker::from(woken.clone());
+        let _entered = STANDS_STILL.enter();
         // The follower yields with a wake; without one it waits for the next append.
         for _ in 0..POLLS_MAX {
             if !woken.0.swap(false, Ordering::Relaxed) {
