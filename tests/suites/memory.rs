@@ -125,11 +125,14 @@ fn spoken(ids: &BTreeSet<String>) -> usize {
 fn long_lists(rollcall: &Rollcall) {
     let begin = |address: std::net::SocketAddr, path: &str| {
         let mut caller = TcpStream::connect(address).unwrap();
-        let request =
-            format!("GET {path} HTTP/1.1\r\nhost: h\r\nx-rh-identity: {IDENTITY_10000}\r\n\r\n");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: {address}\r\nx-rh-identity: {IDENTITY_10000}\r\n\r\n"
+        );
         caller.write_all(request.as_bytes()).unwrap();
-        // It has been begun.
-        caller.read_exact(&mut [0; 12]).unwrap();
+        // It has been begun, and is no refusal.
+        let mut head = [0; 12];
+        caller.read_exact(&mut head).unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200", "{path}");
         caller
     };
     let list = "/api/cloud-connector/v2/connections?limit=10000";
